@@ -1,0 +1,1 @@
+"""Which clips to learn from next. Floor 4: knows nothing of the job."""

@@ -1,0 +1,1 @@
+"""The job: rollout workers, group buffer, learner, weight sync, ledger, evaluation, dashboard, commands."""

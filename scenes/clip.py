@@ -41,22 +41,39 @@ class Agents:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """A roadside sign facing traffic that drives along `yaw`. kind: "stop" or "speed_limit"."""
+
+    id: str
+    kind: str
+    position: tuple[float, float]
+    yaw: float
+
+
+@dataclass(frozen=True)
 class RoadMap:
-    """lanes: centre polylines, each [P, 2]; drivable: polygons, each [Q, 2]; crosswalks and stop_lines:
-    polygons [4, 2] and segments [2, 2]."""
+    """lanes: centre polylines [P, 2] in driving direction, with lane_widths m beside them; boundaries:
+    painted or kerb polylines [Q, 2] whose boundary_kinds are "solid", "dashed" or "kerb"; drivable: polygons
+    [R, 2]; crosswalks: polygons [4, 2]; stop_lines: segments [2, 2]; signs: roadside signs."""
 
     lanes: tuple[np.ndarray, ...]
+    lane_widths: tuple[float, ...]
+    boundaries: tuple[np.ndarray, ...]
+    boundary_kinds: tuple[str, ...]
     drivable: tuple[np.ndarray, ...]
     crosswalks: tuple[np.ndarray, ...] = ()
     stop_lines: tuple[np.ndarray, ...] = ()
+    signs: tuple[Sign, ...] = ()
 
 
 @dataclass(frozen=True)
 class Signals:
-    """S traffic lights. positions: [S, 2]; states: [S, H+T] uint8 index into SIGNAL_STATES."""
+    """S traffic lights. positions: [S, 2]; yaws: [S] heading of the traffic each controls; states: [S, H+T]
+    uint8 index into SIGNAL_STATES."""
 
     ids: tuple[str, ...]
     positions: np.ndarray
+    yaws: np.ndarray
     states: np.ndarray
 
 

@@ -1,0 +1,200 @@
+"""Unicycle vehicle dynamics with acceleration-curvature actions, and their inverse.
+
+Role: the one integrator that the procedural world, the trajectory codec and the rewards share.
+Invariant: `integrate` never clips (speed may go negative when the actions say so) and is float64 throughout.
+Source: the action space of the released Alpamayo-R1 (UnicycleAccelCurvature); equation 5 of the paper
+(arXiv 2511.00088).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.linalg import solveh_banded
+
+from scenes.trajectory import STEP_S
+
+RIDGE_RETRIES = 8
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Weights of the Tikhonov fit. `*_lambda` multiply squared finite differences divided by dt^(2 order),
+    `*_ridge` the squared unknowns. Defaults are the release's (config.json of nvidia/Alpamayo-R1-10B)."""
+
+    theta_lambda: float = 1e-6
+    theta_ridge: float = 1e-8
+    v_lambda: float = 1e-6
+    v_ridge: float = 1e-4
+    a_lambda: float = 1e-4
+    a_ridge: float = 1e-4
+    kappa_lambda: float = 1e-4
+    kappa_ridge: float = 1e-4
+
+
+DEFAULT_FIT = FitSettings()
+
+
+def integrate(actions: ArrayLike, v0: ArrayLike, dt: float = STEP_S) -> np.ndarray:
+    """States that actions lead to from the origin with heading 0.
+
+    actions: [..., T, 2] acceleration m/s², curvature 1/m. v0: [...] m/s. Returns [..., T, 4]: x m, y m,
+    yaw rad, speed m/s at the end of each step. Speed is the running sum of a dt; yaw that of
+    k (v dt + a dt²/2); position the trapezoid of v (cos yaw, sin yaw).
+    """
+    actions = np.asarray(actions, dtype=np.float64)
+    if actions.ndim < 2 or actions.shape[-1] != 2:
+        raise ValueError(f"actions have shape {actions.shape}; pass [..., T, 2] (acceleration, curvature)")
+    start = np.broadcast_to(np.asarray(v0, dtype=np.float64), actions.shape[:-2])
+    accel, kappa = actions[..., 0], actions[..., 1]
+    speed = np.concatenate([start[..., None], start[..., None] + np.cumsum(accel * dt, axis=-1)], axis=-1)
+    turned = np.cumsum(kappa * (speed[..., :-1] * dt + 0.5 * accel * dt * dt), axis=-1)
+    yaw = np.concatenate([np.zeros_like(start)[..., None], turned], axis=-1)
+    vx, vy = speed * np.cos(yaw), speed * np.sin(yaw)
+    x = np.cumsum(0.5 * dt * (vx[..., :-1] + vx[..., 1:]), axis=-1)
+    y = np.cumsum(0.5 * dt * (vy[..., :-1] + vy[..., 1:]), axis=-1)
+    return np.stack([x, y, yaw[..., 1:], speed[..., 1:]], axis=-1)
+
+
+def _difference_penalty(n: int, order: int) -> np.ndarray:
+    """Upper bands [order+1, n] of D'D for the plain finite difference D of this order on n points."""
+    stencil = np.array([1.0])
+    for _ in range(order):
+        stencil = np.convolve(stencil, [-1.0, 1.0])
+    bands = np.zeros((order + 1, n))
+    for start in range(n - order):
+        for i in range(order + 1):
+            for j in range(i, order + 1):
+                bands[order - (j - i), start + j] += stencil[i] * stencil[j]
+    return bands
+
+
+def solve_banded_batch(bands: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """Solve symmetric positive definite banded systems, one a sample, by banded Cholesky.
+
+    bands: [..., w+1, n] upper form of LAPACK (diagonal in the last row). rhs: [..., n]. Returns [..., n].
+    Raises numpy.linalg.LinAlgError when a pivot is not positive.
+    """
+    width, n = bands.shape[-2] - 1, bands.shape[-1]
+    lower = np.zeros_like(bands)  # lower[..., k, i] = L[i, i-k]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for i in range(n):
+            for k in range(min(width, i), -1, -1):
+                j = i - k
+                value = bands[..., width - k, i]
+                for m in range(max(0, i - width), j):
+                    value = value - lower[..., i - m, i] * lower[..., j - m, j]
+                if k == 0 and not np.all(value > 0.0):
+                    raise np.linalg.LinAlgError(f"banded matrix is not positive definite at pivot {i}")
+                lower[..., k, i] = np.sqrt(value) if k == 0 else value / lower[..., 0, j]
+    out = np.array(np.broadcast_to(rhs, (*bands.shape[:-2], n)), dtype=np.float64)
+    for i in range(n):
+        for k in range(1, min(width, i) + 1):
+            out[..., i] -= lower[..., k, i] * out[..., i - k]
+        out[..., i] /= lower[..., 0, i]
+    for i in range(n - 1, -1, -1):
+        for k in range(1, min(width, n - 1 - i) + 1):
+            out[..., i] -= lower[..., k, i + k] * out[..., i + k]
+        out[..., i] /= lower[..., 0, i]
+    return out
+
+
+def _solve_with_ridge(bands: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
+    """Solve (bands + ridge I) x = rhs; after a failed factorisation the ridge grows tenfold, as in the
+    release. bands [w+1, n] shared by all right-hand sides, or [..., w+1, n] one a sample."""
+    for _ in range(RIDGE_RETRIES):
+        system = bands.copy()
+        system[..., -1, :] += ridge
+        try:
+            if bands.ndim == 2:
+                flat = solveh_banded(system, rhs.reshape(-1, rhs.shape[-1]).T).T
+                return flat.reshape(rhs.shape)
+            return solve_banded_batch(system, rhs)
+        except np.linalg.LinAlgError:
+            ridge *= 10.0
+    raise np.linalg.LinAlgError(
+        f"trajectory fit is singular even with ridge {ridge:g}; check the poses for non-finite values"
+    )
+
+
+def _speed_system(xy: np.ndarray, yaw: np.ndarray, lam: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bands [..., 4, n] and right-hand side [..., n] of the speed fit through n poses."""
+    n = xy.shape[-2]
+    heading = np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
+    rows = 2.0 / dt * np.diff(xy, axis=-2)
+    bands = np.zeros((*yaw.shape[:-1], 4, n))
+    bands[...] = lam / dt**6 * _difference_penalty(n, 3)
+    bands[..., -1, :-1] += 1.0
+    bands[..., -1, 1:] += 1.0
+    bands[..., -2, 1:] += np.sum(heading[..., :-1, :] * heading[..., 1:, :], axis=-1)
+    rhs = np.zeros_like(yaw)
+    rhs[..., :-1] += np.sum(rows * heading[..., :-1, :], axis=-1)
+    rhs[..., 1:] += np.sum(rows * heading[..., 1:, :], axis=-1)
+    return bands, rhs
+
+
+def _poses(name: str, poses: ArrayLike, least: int) -> np.ndarray:
+    """float64 poses [..., n, 3+], finite and at least `least` long, or a ValueError."""
+    array = np.asarray(poses, dtype=np.float64)
+    if array.ndim < 2 or array.shape[-1] < 3 or array.shape[-2] < least:
+        raise ValueError(f"{name} has shape {array.shape}; pass [..., n >= {least}, >= 3] of x, y, yaw")
+    if not np.all(np.isfinite(array[..., :3])):
+        raise ValueError(f"{name} holds non-finite poses; drop the clip or refit its track")
+    return array
+
+
+def initial_speed(history: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: float = STEP_S) -> np.ndarray:
+    """Speed m/s at the last history pose, least squares on the whole history.
+
+    history: [..., H, 3 or 4] of x, y, yaw (a speed column is not used). Returns [...].
+    """
+    poses = _poses("history", history, 4)
+    bands, rhs = _speed_system(poses[..., :2], np.unwrap(poses[..., 2], axis=-1), settings.v_lambda, dt)
+    return _solve_with_ridge(bands, rhs, settings.v_ridge)[..., -1]
+
+
+def fit_actions(
+    history: ArrayLike, future: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: float = STEP_S
+) -> np.ndarray:
+    """Actions [..., T, 2] that the release's Tikhonov fit gives for a recorded motion.
+
+    history: [..., H, 3 or 4] and future: [..., T, 3 or 4] of x, y, yaw in the ego frame at t0, so history
+    ends at the origin with heading 0 (ValueError otherwise). Heading, speed, acceleration and curvature are
+    smoothed in turn; the result reproduces the motion approximately, so measure `integrate` against it.
+    """
+    past, ahead = _poses("history", history, 4), _poses("future", future, 4)
+    if np.max(np.abs(past[..., -1, :3]), initial=0.0) > 1e-3:
+        raise ValueError("history does not end at the origin; transform the clip into its ego frame at t0")
+    n = ahead.shape[-2]
+    v0 = initial_speed(past, settings, dt)
+    theta = np.unwrap(ahead[..., 2], axis=-1)
+    bands = settings.theta_lambda / dt**6 * _difference_penalty(n + 1, 3)[:, 1:]
+    bands[-1] += 1.0
+    theta = _solve_with_ridge(_clear_outside(bands), theta, settings.theta_ridge)
+    yaw = np.concatenate([np.zeros_like(theta[..., :1]), theta], axis=-1)
+    xy = np.concatenate([np.zeros_like(ahead[..., :1, :2]), ahead[..., :2]], axis=-2)
+    v_bands, rhs = _speed_system(xy, yaw, settings.v_lambda, dt)
+    for k in range(1, 4):  # the known v0 moves to the right-hand side
+        rhs[..., k] -= v_bands[..., 3 - k, k] * v0
+    speed = _solve_with_ridge(_clear_outside(v_bands[..., 1:]), rhs[..., 1:], settings.v_ridge)
+    speed = np.concatenate([v0[..., None], speed], axis=-1)
+    penalty = _difference_penalty(n, 2)
+    a_bands = settings.a_lambda / dt**4 * penalty
+    a_bands[-1] += 1.0
+    accel = _solve_with_ridge(a_bands, np.diff(speed, axis=-1) / dt, settings.a_ridge)
+    step = dt * speed[..., :-1] + 0.5 * dt * dt * accel
+    k_bands = np.zeros((*step.shape[:-1], 3, n)) + settings.kappa_lambda / dt**4 * penalty
+    k_bands[..., -1, :] += step**2
+    kappa = _solve_with_ridge(k_bands, step * np.diff(yaw, axis=-1), settings.kappa_ridge)
+    return np.stack([accel, kappa], axis=-1)
+
+
+def _clear_outside(bands: np.ndarray) -> np.ndarray:
+    """Upper bands of a trailing submatrix: entries that pointed at the removed first unknown become 0."""
+    out = bands.copy()
+    width = bands.shape[-2] - 1
+    for k in range(1, width + 1):
+        out[..., width - k, :k] = 0.0
+    return out

@@ -7,9 +7,15 @@ Numpy alone, so that rewards can import it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from policy.grammar import Grammar, Phase
+from policy.trajectory_tokens import FutureCodec
+from scenes.dynamics import integrate
+from scenes.trajectory import Trajectory
 
 
 @dataclass(frozen=True)
@@ -31,3 +37,50 @@ class Completion:
     bins: np.ndarray | None
     valid: bool
     reason: str | None = None
+
+
+def parse_completion(
+    token_ids: Sequence[int] | np.ndarray,
+    logprobs: Sequence[float] | np.ndarray,
+    versions: Sequence[int] | np.ndarray,
+    finish_reason: str,
+    grammar: Grammar,
+    decode_text: Callable[[list[int]], str],
+) -> Completion:
+    """Parse sampled ids [L] with their log-probabilities and weight versions.
+
+    decode_text turns base-vocabulary ids into text. Raises ValueError when the three lengths differ: that is a
+    bug of the engine, not a property of the completion.
+    """
+    ids = np.asarray(token_ids, np.int32)
+    if not len(ids) == len(logprobs) == len(versions):
+        raise ValueError(f"{len(ids)} ids, {len(logprobs)} log-probabilities, {len(versions)} versions")
+    reason = grammar.violation(ids)
+    probabilities = np.asarray(logprobs, np.float32)
+    if reason is None and not np.isfinite(probabilities).all():
+        reason = "a sampled token has no finite log-probability"
+    length = grammar.text_length(ids)
+    words = ids[: len(ids) if length is None else length]
+    words = words[words < grammar.vocabulary.base_size]
+    bins = None
+    if reason is None and length is not None:
+        bins = ids[length + 2 : length + 2 + grammar.future_tokens] - grammar.vocabulary.future_start
+    return Completion(
+        token_ids=ids,
+        logprobs=probabilities,
+        versions=np.asarray(versions, np.int32),
+        forced=grammar.phases(ids) == Phase.FORCED,
+        finish_reason=finish_reason,
+        text=decode_text([int(token) for token in words]).strip(),
+        bins=bins,
+        valid=reason is None,
+        reason=reason,
+    )
+
+
+def drive(completion: Completion, codec: FutureCodec, speed: float) -> Trajectory | None:
+    """The trajectory of a valid completion from speed m/s at t0; None for an invalid one."""
+    if completion.bins is None:
+        return None
+    actions = codec.decode(completion.bins).astype(np.float64)
+    return Trajectory(actions=actions, states=integrate(actions, np.float64(speed)))

@@ -1,0 +1,126 @@
+"""What a policy folder says of itself: `ar1.json` beside config.json and the weights.
+
+Role: bins, prompt, cameras and lengths of one policy, read by engine, learner, evaluation and rewards alike.
+Invariant: import-light (pydantic, numpy); unknown keys are errors; the same spec gives the same prompt ids.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from policy.grammar import Grammar
+from policy.trajectory_tokens import FutureCodec, HistoryCodec
+from policy.vocabulary import Vocabulary
+from scenes.clip import CAMERA_NAMES
+
+SPEC_FILE = "ar1.json"
+
+
+class SpecModel(BaseModel):
+    """Base of spec sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FutureSpec(SpecModel):
+    """Arguments of policy.trajectory_tokens.FutureCodec; defaults are the release's."""
+
+    bins: int = 3000
+    low: tuple[float, float] = (-10.0, -10.0)
+    high: tuple[float, float] = (10.0, 10.0)
+    mean: tuple[float, float] = (0.0, 0.0)
+    std: tuple[float, float] = (1.0, 1.0)
+    carry_error: bool = False
+
+
+class HistorySpec(SpecModel):
+    """Arguments of policy.trajectory_tokens.HistoryCodec; defaults are the release's."""
+
+    bins: int = 1000
+    low: tuple[float, float, float] = (-4.0, -4.0, -10.0)
+    high: tuple[float, float, float] = (4.0, 4.0, 10.0)
+
+
+class PromptSpec(SpecModel):
+    """Texts of the prompt; defaults are the release's wording."""
+
+    system: str = "You are a driving assistant that generates safe and accurate actions."
+    instruction: str = (
+        "output the chain-of-thought reasoning of the driving process, then output the future trajectory."
+    )
+
+
+class CameraSpec(SpecModel):
+    """Which images a prompt holds: cameras in release order, F frames each, size in pixels, and how many
+    pixels one image token covers along each side (patch size x merge size)."""
+
+    names: tuple[str, ...] = CAMERA_NAMES
+    frames: int = 4
+    width: int = 576
+    height: int = 320
+    token_pixels: int = 32
+
+    @property
+    def tokens_per_image(self) -> int:
+        """Image placeholders of one image in the prompt."""
+        return (self.width // self.token_pixels) * (self.height // self.token_pixels)
+
+
+class VocabularySpec(SpecModel):
+    """Arguments of policy.vocabulary.Vocabulary that depend on the base tokenizer."""
+
+    base_size: int
+    text_banned: tuple[int, ...]
+    im_start: int
+    im_end: int
+    vision_start: int
+    vision_end: int
+    image_pad: int
+
+
+class PolicySpec(SpecModel):
+    """Everything about a policy that is not a weight. max_text: reasoning budget in tokens."""
+
+    vocabulary: VocabularySpec
+    future: FutureSpec = FutureSpec()
+    history: HistorySpec = HistorySpec()
+    prompt: PromptSpec = PromptSpec()
+    cameras: CameraSpec = CameraSpec()
+    max_text: int = 64
+
+    def future_codec(self) -> FutureCodec:
+        """Codec of the future trajectory."""
+        return FutureCodec(**self.future.model_dump())
+
+    def history_codec(self) -> HistoryCodec:
+        """Codec of the ego history."""
+        return HistoryCodec(**self.history.model_dump())
+
+    def vocabulary_ids(self) -> Vocabulary:
+        """Id arithmetic of this policy."""
+        return Vocabulary(
+            future_bins=self.future.bins, history_bins=self.history.bins, **self.vocabulary.model_dump()
+        )
+
+    def grammar(self) -> Grammar:
+        """Completion grammar of this policy."""
+        return Grammar(self.vocabulary_ids(), self.max_text, self.future_codec().tokens)
+
+    def save(self, folder: Path) -> None:
+        """Write `ar1.json` into a policy folder."""
+        (folder / SPEC_FILE).write_text(self.model_dump_json(indent=1) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> PolicySpec:
+        """Read `ar1.json`. Raises FileNotFoundError or ValueError naming the folder and the fix."""
+        path = folder / SPEC_FILE
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{folder} is not a policy folder: it has no {SPEC_FILE}; make one with `ar1 sft`"
+            )
+        try:
+            return cls.model_validate_json(path.read_text())
+        except ValidationError as error:
+            raise ValueError(f"{path} does not describe a policy: {error}") from error

@@ -1,0 +1,175 @@
+"""Rasterisation of polygons and lines into one level of the ground texture.
+
+Role: compiled kernels, no policy of their own. Rows run along y, columns along x; cell (r, c) covers
+[x0 + c*cell, x0 + (c+1)*cell) x [y0 + r*cell, y0 + (r+1)*cell). Thin lines are blended by the share of the cell
+they cover, so that a coarse level shows them faint instead of broken.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+NOISE_CELLS = 128
+"""Side of the square noise tile; a power of two, so that wrapping is a mask."""
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_background(rgb: np.ndarray, colour: np.ndarray, noise: np.ndarray, shift: int) -> None:
+    """Paint every cell. noise: [NOISE_CELLS, NOISE_CELLS] int8 added to the colour; shift: the level, so that
+    coarser levels show weaker noise."""
+    rows, columns = rgb.shape[:2]
+    for r in range(rows):
+        for c in range(columns):
+            grain = noise[r & (NOISE_CELLS - 1), c & (NOISE_CELLS - 1)] >> shift
+            for k in range(3):
+                rgb[r, c, k] = min(255, max(0, colour[k] + grain))
+
+
+@numba.njit(cache=True, nogil=True)
+def fill_polygons(
+    rgb: np.ndarray,
+    ids: np.ndarray,
+    toggles: np.ndarray,
+    window: tuple[float, float, float],
+    points: np.ndarray,
+    starts: np.ndarray,
+    colour: np.ndarray,
+    noise: np.ndarray,
+    shift: int,
+    first_id: int,
+    stripe_m: float,
+) -> None:
+    """Fill polygons (even-odd rule each, cell centres) with one colour.
+
+    points: [M, 2] m; starts: [K+1] offsets into points; toggles: [rows, columns] uint8 zeros, left as zeros.
+    first_id >= 0 marks polygon k with instance first_id + k. stripe_m > 0 paints stripes that wide, one in two,
+    across the polygon's longest edge (a zebra crossing); cells coarser than a stripe get half the colour."""
+    x0, y0, cell = window
+    rows, columns = toggles.shape
+    for k in range(starts.shape[0] - 1):
+        first, last = starts[k], starts[k + 1]
+        low_r, high_r, low_c, high_c = rows, -1, columns, -1
+        ax, ay, longest = 0.0, 0.0, 0.0
+        for i in range(first, last):
+            j = i + 1 if i + 1 < last else first
+            ux, uy, vx, vy = points[i, 0], points[i, 1], points[j, 0], points[j, 1]
+            length = math.hypot(vx - ux, vy - uy)
+            if length > longest:
+                longest, ax, ay = length, (vx - ux) / length, (vy - uy) / length
+            if uy > vy:
+                ux, uy, vx, vy = vx, vy, ux, uy
+            r_from = max(0, int(math.ceil((uy - y0) / cell - 0.5)))
+            r_to = min(rows, int(math.ceil((vy - y0) / cell - 0.5)))
+            for r in range(r_from, r_to):
+                x = ux + (y0 + (r + 0.5) * cell - uy) * (vx - ux) / (vy - uy)
+                c = int(math.ceil(min(max((x - x0) / cell - 0.5, 0.0), float(columns))))
+                low_c = min(low_c, c)
+                high_c = max(high_c, c)
+                if c < columns:
+                    toggles[r, c] ^= 1
+            if r_to > r_from:
+                low_r, high_r = min(low_r, r_from), max(high_r, r_to)
+        for r in range(low_r, high_r):
+            inside = 0
+            for c in range(low_c, min(high_c + 1, columns)):
+                inside ^= toggles[r, c]
+                toggles[r, c] = 0
+                if inside == 0:
+                    continue
+                if first_id >= 0:
+                    ids[r, c] = first_id + k
+                share = 1.0
+                if stripe_m > 0.0:
+                    along = (x0 + (c + 0.5) * cell - points[first, 0]) * ax
+                    along += (y0 + (r + 0.5) * cell - points[first, 1]) * ay
+                    if cell > stripe_m:
+                        share = 0.5
+                    elif along - 2.0 * stripe_m * math.floor(along / (2.0 * stripe_m)) >= stripe_m:
+                        continue
+                grain = noise[r & (NOISE_CELLS - 1), c & (NOISE_CELLS - 1)] >> shift
+                for b in range(3):
+                    value = (1.0 - share) * rgb[r, c, b] + share * (colour[b] + grain)
+                    rgb[r, c, b] = np.uint8(min(255.0, max(0.0, value)))
+
+
+@numba.njit(cache=True, nogil=True)
+def draw_lines(
+    rgb: np.ndarray,
+    ids: np.ndarray,
+    window: tuple[float, float, float],
+    points: np.ndarray,
+    starts: np.ndarray,
+    styles: np.ndarray,
+    colours: np.ndarray,
+    instances: np.ndarray,
+) -> None:
+    """Draw polylines with butt ends, blended by covered share.
+
+    styles: [K, 3] width m, dash length m, dash period m (period 0: continuous; phase starts at the first point);
+    colours: [K, 3] uint8; instances: [K] int16, -1 for none (marked where the line covers a quarter cell)."""
+    x0, y0, cell = window
+    rows, columns = ids.shape
+    for k in range(starts.shape[0] - 1):
+        width, dash, period = styles[k, 0], styles[k, 1], styles[k, 2]
+        reach = 0.5 * (width + cell)
+        run = 0.0
+        for i in range(starts[k], starts[k + 1] - 1):
+            ux, uy, vx, vy = points[i, 0], points[i, 1], points[i + 1, 0], points[i + 1, 1]
+            length = math.hypot(vx - ux, vy - uy)
+            if length < 1e-6:
+                continue
+            ax, ay = (vx - ux) / length, (vy - uy) / length
+            r_from = max(0, int(math.floor((min(uy, vy) - reach - y0) / cell)))
+            r_to = min(rows, int(math.ceil((max(uy, vy) + reach - y0) / cell)))
+            for r in range(r_from, r_to):
+                # Columns of this row within `reach` of the segment's line and of its ends.
+                y = y0 + (r + 0.5) * cell - uy
+                low, high = min(ux, vx) - reach - ux, max(ux, vx) + reach - ux
+                if abs(ay) > 1e-9:
+                    a, b = (y * ax - reach) / ay, (y * ax + reach) / ay
+                    low, high = max(low, min(a, b)), min(high, max(a, b))
+                elif abs(y) > reach:
+                    continue
+                c_from = max(0, int(math.ceil((ux + low - x0) / cell - 0.5)))
+                c_to = min(columns, int(math.floor((ux + high - x0) / cell - 0.5)) + 1)
+                for c in range(c_from, c_to):
+                    x = x0 + (c + 0.5) * cell - ux
+                    along = x * ax + y * ay
+                    across = abs(y * ax - x * ay)
+                    if along < 0.0 or along >= length:
+                        continue
+                    share = min(1.0, max(0.0, min(width, reach - across) / cell))
+                    if share <= 0.0:
+                        continue
+                    if period > 0.0:
+                        if cell > dash:
+                            share *= dash / period
+                        elif (run + along) % period >= dash:
+                            continue
+                    if instances[k] >= 0 and share >= 0.25:
+                        ids[r, c] = instances[k]
+                    for band in range(3):
+                        value = (1.0 - share) * rgb[r, c, band] + share * colours[k, band]
+                        rgb[r, c, band] = np.uint8(value + 0.5)
+            run += length
+
+
+@numba.njit(cache=True, nogil=True)
+def any_covers(points: np.ndarray, starts: np.ndarray, x: float, y: float) -> bool:
+    """Whether some polygon (laid out as in fill_polygons) contains the point, by the even-odd rule."""
+    for k in range(starts.shape[0] - 1):
+        inside = False
+        j = starts[k + 1] - 1
+        for i in range(starts[k], starts[k + 1]):
+            yi, yj = points[i, 1], points[j, 1]
+            if (yi > y) != (yj > y):
+                at = points[i, 0] + (y - yi) / (yj - yi) * (points[j, 0] - points[i, 0])
+                if x < at:
+                    inside = not inside
+            j = i
+        if inside:
+            return True
+    return False

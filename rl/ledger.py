@@ -199,7 +199,7 @@ class LedgerReader:
         try:
             files = [str(known[step]) for step in wanted]
             cursor.read_parquet(files).create_view("ledger")  # type: ignore[arg-type]
-            return cursor.execute(sql, list(parameters)).to_arrow_table()
+            return cursor.sql(sql, params=list(parameters)).to_arrow_table()
         finally:
             cursor.close()
 

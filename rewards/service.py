@@ -1,0 +1,208 @@
+"""The gRPC service: validate at the edge, answer from the cache, score the rest in the worker pools.
+
+Invariant: results[i] answers rollouts[i]; one bad item never costs another its score; a call that the client
+gave up on still completes and fills the cache, so that its retry is cheap.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+import uuid
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+
+from rewards.description import Description, Mode
+from rewards.lru import Lru
+from rewards.server_metrics import ServerMetrics
+from rewards.wire import reward_pb2 as pb
+from rewards.wire import reward_pb2_grpc
+from rewards.wire.arrays import WireError
+from rewards.wire.clips import decode_clip
+from rewards.wire.codec import PROTOCOL, decode_rollout, encode_description, missing_result
+from rewards.worker_pool import StoredClip, WorkerPool
+
+log = logging.getLogger("ar1.rewards")
+Context = grpc.aio.ServicerContext
+
+
+@dataclass(frozen=True)
+class Served:
+    """One reward on offer."""
+
+    description: Description
+    pool: WorkerPool
+
+
+class RewardService(reward_pb2_grpc.RewardServiceServicer):
+    """Serves the rewards in `served` (filled once they are warm).
+
+    clip_bytes: memory for clip context; results: how many scores are remembered for retries."""
+
+    def __init__(self, clip_bytes: int, results: int, timeout_s: float, metrics: ServerMetrics) -> None:
+        self.served: dict[str, Served] = {}
+        self.instance = uuid.uuid4().hex
+        self._timeout_s = timeout_s
+        self._metrics = metrics
+        self._clips: Lru[str, StoredClip] = Lru(clip_bytes, lambda clip: clip.size)
+        self._results: Lru[bytes, pb.Result] = Lru(results)
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def Describe(self, request: pb.DescribeRequest, context: Context) -> pb.DescribeResponse:  # noqa: N802, ARG002
+        """See reward.proto."""
+        descriptions = [encode_description(served.description) for served in self.served.values()]
+        return pb.DescribeResponse(protocol=PROTOCOL, instance=self.instance, rewards=descriptions)
+
+    async def PutClips(self, request: pb.PutClipsRequest, context: Context) -> pb.PutClipsResponse:  # noqa: N802, ARG002
+        """See reward.proto."""
+        results = [self._put(clip) for clip in request.clips]
+        self._metrics.clips.set(len(self._clips))
+        return pb.PutClipsResponse(results=results, instance=self.instance)
+
+    async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802
+        """See reward.proto."""
+        served = await self._checked(request, context, Mode.PER_ROLLOUT)
+        return await self._respond(served, request.rollouts, context)
+
+    async def ScoreGroup(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802
+        """See reward.proto."""
+        served = await self._checked(request, context, Mode.PER_GROUP)
+        if len({(r.group_id, r.clip_id) for r in request.rollouts}) != 1:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "rollouts of more than one group")
+        return await self._respond(served, request.rollouts, context)
+
+    def _put(self, message: pb.Clip) -> pb.ItemStatus:
+        try:
+            decode_clip(message)
+        except WireError as error:
+            return pb.ItemStatus(status=pb.DATA, explanation=str(error))
+        packed = message.SerializeToString(deterministic=True)
+        self._clips.put(message.clip_id, StoredClip(message, len(packed), hashlib.sha256(packed).digest()))
+        return pb.ItemStatus(status=pb.OK)
+
+    async def _checked(self, request: pb.ScoreRequest, context: Context, mode: Mode) -> Served:
+        """The reward asked for; aborts the call when it is not here or the batch is not one it takes."""
+        only = next(iter(self.served)) if len(self.served) == 1 and not request.reward else request.reward
+        served = self.served.get(only)
+        if served is None:
+            names = ", ".join(sorted(self.served)) or "none yet"
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"no reward {request.reward!r}; here: {names}")
+            raise AssertionError("abort returned")
+        most = served.description.max_batch
+        if not 1 <= len(request.rollouts) <= most:
+            why = f"{len(request.rollouts)} rollouts; {only} takes 1 to {most} a call"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+        if served.description.mode is not mode:
+            why = f"{only} is scored {served.description.mode}; call the other method"
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+        return served
+
+    async def _respond(
+        self, served: Served, rollouts: Sequence[pb.Rollout], context: Context
+    ) -> pb.ScoreResponse:
+        remaining = context.time_remaining()
+        budget = 4 * self._timeout_s if remaining is None else max(0.9 * remaining - 0.05, 0.0)
+        results = await self._shielded(self._score(served, rollouts, budget))
+        return pb.ScoreResponse(
+            reward=served.description.name,
+            version=served.description.version,
+            instance=self.instance,
+            results=results,
+        )
+
+    async def _shielded(self, work: Coroutine[Any, Any, list[pb.Result]]) -> list[pb.Result]:
+        task = asyncio.create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def _score(
+        self, served: Served, rollouts: Sequence[pb.Rollout], budget_s: float
+    ) -> list[pb.Result]:
+        name, began = served.description.name, time.monotonic()
+        results: list[pb.Result | None] = [None] * len(rollouts)
+        clips: dict[str, StoredClip] = {}
+        keys: dict[int, bytes] = {}
+        for index, rollout in enumerate(rollouts):
+            refusal = self._admit(rollout, clips)
+            if refusal is None:
+                keys[index] = _key(served.description, rollout, clips[rollout.clip_id].digest)
+                results[index] = self._remembered(name, keys[index])
+            else:
+                results[index] = refusal
+        todo = [index for index, result in enumerate(results) if result is None]
+        whole_group = served.description.mode is Mode.PER_GROUP
+        if whole_group and len(todo) != len(rollouts):
+            todo = self._group_todo(rollouts, results, keys)
+        if todo:
+            with self._metrics.in_flight.labels(name).track_inprogress():
+                fresh = await served.pool.score(
+                    [rollouts[i] for i in todo], clips, served.description.mode, budget_s
+                )
+            for index, result in zip(todo, fresh, strict=True):
+                results[index] = result
+                if result.status == pb.OK:
+                    self._results.put(keys[index], result)
+        final = [result for result in results if result is not None]
+        self._count(name, served.pool, final, time.monotonic() - began)
+        return final
+
+    def _group_todo(
+        self, rollouts: Sequence[pb.Rollout], results: list[pb.Result | None], keys: dict[int, bytes]
+    ) -> list[int]:
+        """A group is scored whole or not at all: a rollout that cannot be scored makes its siblings missing,
+        and a partly remembered group is scored again."""
+        if len(keys) == len(rollouts):
+            return list(range(len(rollouts))) if None in results else []
+        culprit = next(i for i in range(len(rollouts)) if i not in keys)
+        bad = results[culprit]
+        assert bad is not None
+        why = f"sibling {rollouts[culprit].rollout_id} cannot be scored: {bad.explanation}"
+        for index in keys:
+            results[index] = missing_result(rollouts[index].rollout_id, bad.status, why)
+        return []
+
+    def _admit(self, rollout: pb.Rollout, clips: dict[str, StoredClip]) -> pb.Result | None:
+        """None when the rollout can be scored, else why not. Collects the clips that are needed."""
+        try:
+            decode_rollout(rollout)
+        except WireError as error:
+            return missing_result(rollout.rollout_id, pb.DATA, str(error))
+        if rollout.clip_id not in clips:
+            clip = self._clips.get(rollout.clip_id)
+            if clip is None:
+                why = f"clip {rollout.clip_id!r} is not held here; call PutClips and ask again"
+                return missing_result(rollout.rollout_id, pb.UNKNOWN_CLIP, why)
+            clips[rollout.clip_id] = clip
+        return None
+
+    def _remembered(self, name: str, key: bytes) -> pb.Result | None:
+        result = self._results.get(key)
+        if result is None:
+            return None
+        self._metrics.cached.labels(name).inc()
+        copy = pb.Result()
+        copy.CopyFrom(result)
+        copy.cached = True
+        return copy
+
+    def _count(self, name: str, pool: WorkerPool, results: Sequence[pb.Result], seconds: float) -> None:
+        for result in results:
+            self._metrics.items.labels(name, pb.Status.Name(result.status).lower()).inc()
+        self._metrics.batch_seconds.labels(name).observe(seconds)
+        self._metrics.worker_restarts.labels(name).set(pool.restarts)
+        self._metrics.worker_hangs.labels(name).set(pool.hangs)
+
+
+def _key(description: Description, rollout: pb.Rollout, clip_digest: bytes) -> bytes:
+    """Idempotency key: reward and version, and the rollout's id and content with its clip's, so that another
+    job that counts its groups from the same number is not answered with this one's scores."""
+    digest = hashlib.sha256(f"{description.name}\0{description.version}\0".encode())
+    digest.update(clip_digest)
+    digest.update(rollout.SerializeToString(deterministic=True))
+    return digest.digest()

@@ -1,0 +1,159 @@
+"""RolloutView, Score and Description ⇄ messages.
+
+Invariant: decoding never lets a malformed or non-finite item through: it raises WireError, which a server
+turns into that item's DATA status. A score survives the round trip except for fields only the caller knows
+(reward, version and attempts are told once a response, or by the caller).
+"""
+
+from __future__ import annotations
+
+import math
+
+from rewards.description import Component, Description, Mode, Need
+from rewards.score import RolloutView, Score, Status
+from rewards.wire import reward_pb2 as pb
+from rewards.wire.arrays import WireError, decode_as, encode
+
+PROTOCOL = 1
+MESSAGE_BYTES = 64 * 2**20
+TEXT_BYTES = 64 * 2**10
+EXPLANATION_CHARS = 2_000
+MOST_STEPS = 1_024
+
+STATUS_CODES: dict[Status, pb.Status] = {
+    Status.OK: pb.OK,
+    Status.INFRASTRUCTURE: pb.INFRASTRUCTURE,
+    Status.DATA: pb.DATA,
+    Status.REWARD_BUG: pb.REWARD_BUG,
+    Status.DEADLINE: pb.DEADLINE,
+    Status.REFUSED: pb.REFUSED,
+}
+STATUSES = {code: status for status, code in STATUS_CODES.items()}
+
+
+def encode_rollout(rollout: RolloutView) -> pb.Rollout:
+    """Pack one rollout; arrays keep their precision."""
+    return pb.Rollout(
+        rollout_id=rollout.rollout_id,
+        group_id=rollout.group_id,
+        clip_id=rollout.clip_id,
+        text=rollout.text,
+        valid=rollout.valid,
+        reason=rollout.reason or "",
+        actions=None if rollout.actions is None else encode(rollout.actions),
+        states=None if rollout.states is None else encode(rollout.states),
+        tokens=rollout.tokens,
+        policy_version=rollout.version,
+    )
+
+
+def decode_rollout(message: pb.Rollout) -> RolloutView:
+    """Unpack and validate one rollout; WireError says what is wrong with it."""
+    if not message.rollout_id or not message.clip_id:
+        raise WireError("rollout: rollout_id and clip_id must not be empty")
+    size = len(message.text.encode())
+    if size > TEXT_BYTES:
+        raise WireError(f"text: {size} bytes, at most {TEXT_BYTES} are allowed")
+    present = message.HasField("actions"), message.HasField("states")
+    if present != (message.valid, message.valid):
+        raise WireError("a valid rollout carries actions and states, an invalid one carries neither")
+    actions = states = None
+    if message.valid:
+        actions = decode_as(message.actions, "actions", (None, 2))
+        states = decode_as(message.states, "states", (len(actions), 4))
+        if not 1 <= len(actions) <= MOST_STEPS:
+            raise WireError(f"actions: {len(actions)} steps, 1 to {MOST_STEPS} are allowed")
+    return RolloutView(
+        rollout_id=message.rollout_id,
+        group_id=message.group_id,
+        clip_id=message.clip_id,
+        text=message.text,
+        valid=message.valid,
+        reason=message.reason or None,
+        actions=actions,
+        states=states,
+        tokens=message.tokens,
+        version=message.policy_version,
+    )
+
+
+def encode_score(rollout_id: str, score: Score) -> pb.Result:
+    """Pack one score. A component that is not finite is a bug of the reward: the score becomes missing."""
+    for name, number in score.components.items():
+        if not math.isfinite(number):
+            return missing_result(rollout_id, pb.REWARD_BUG, f"component {name!r} is {number}")
+    return pb.Result(
+        rollout_id=rollout_id,
+        status=STATUS_CODES[score.status],
+        value=score.value,
+        components={name: float(number) for name, number in score.components.items()},
+        explanation=score.explanation[:EXPLANATION_CHARS],
+        latency_s=score.latency_s,
+        cached=score.cached,
+    )
+
+
+def missing_result(rollout_id: str, status: pb.Status, why: str) -> pb.Result:
+    """A result without a value."""
+    return pb.Result(rollout_id=rollout_id, status=status, explanation=why[:EXPLANATION_CHARS])
+
+
+def decode_score(message: pb.Result, reward: str, version: str, attempts: int) -> Score:
+    """Unpack one result; a server's nonsense raises WireError."""
+    status = STATUSES.get(message.status)
+    if status is None:
+        raise WireError(f"result of {message.rollout_id!r}: status {message.status} is no final status")
+    has_value = message.HasField("value")
+    if has_value != (status is Status.OK):
+        raise WireError(f"result of {message.rollout_id!r}: status {status}, value present: {has_value}")
+    numbers = [*message.components.values(), *([message.value] if has_value else [])]
+    if not all(map(math.isfinite, numbers)):
+        raise WireError(f"result of {message.rollout_id!r} holds a number that is not finite")
+    return Score(
+        reward=reward,
+        value=message.value if has_value else None,
+        status=status,
+        components=dict(message.components),
+        explanation=message.explanation,
+        version=version,
+        attempts=attempts,
+        latency_s=message.latency_s,
+        cached=message.cached,
+    )
+
+
+def encode_description(description: Description) -> pb.Description:
+    """Pack what a reward says of itself."""
+    return pb.Description(
+        name=description.name,
+        version=description.version,
+        low=description.low,
+        high=description.high,
+        components=[
+            pb.Component(name=c.name, low=c.low, high=c.high, doc=c.doc) for c in description.components
+        ],
+        needs=[pb.Need.Value(need.name) for need in description.needs],
+        max_batch=description.max_batch,
+        mode=pb.Mode.Value(description.mode.name),
+        doc=description.doc,
+    )
+
+
+def decode_description(message: pb.Description) -> Description:
+    """Unpack a description; needs this build does not know raise WireError, because they cannot be met."""
+    names = {pb.Need.Value(need.name): need for need in Need}
+    modes = {pb.Mode.Value(mode.name): mode for mode in Mode}
+    unknown = [n for n in message.needs if n not in names]
+    if unknown or message.mode not in modes:
+        raise WireError(f"reward {message.name!r}: needs {unknown} or mode {message.mode} are unknown here")
+    return Description(
+        name=message.name,
+        version=message.version,
+        low=message.low,
+        high=message.high,
+        components=tuple(Component(c.name, c.low, c.high, c.doc) for c in message.components),
+        needs=tuple(names[n] for n in message.needs),
+        max_batch=message.max_batch,
+        mode=modes[message.mode],
+        doc=message.doc,
+    )

@@ -1,0 +1,75 @@
+"""A scoring process: holds one reward, reads requests from stdin, answers on stdout, dies with its parent.
+
+Role: the killable half of a reward server. What the reward prints goes to stderr, so it cannot corrupt the
+frames. Started by `rewards.worker_pool` as `python -m rewards.worker '<RewardSource as JSON>'`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import sys
+import threading
+from typing import BinaryIO
+
+from rewards.batch import Guard, blame, score_batch
+from rewards.description import describe
+from rewards.registry import RewardSource, resolve
+from rewards.score import Reward
+from rewards.wire.clips import decode_clip
+from rewards.wire.codec import decode_rollout, encode_description, encode_score
+from rewards.wire.frames import frame, read_frame
+from rewards.wire.worker_pb2 import WorkerReply, WorkerRequest
+from scenes.clip import Clip
+
+
+def main() -> int:
+    """Serve until stdin closes; exit status 3 when the reward cannot be loaded."""
+    source = RewardSource(**json.loads(sys.argv[1]))
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    guard = Guard()
+    reward, error = guard.call(lambda: _load(source))
+    if reward is None:
+        _send(replies, WorkerReply(failure=f"reward {source.target!r}: {blame(error)}"))
+        return 3
+    requests: queue.SimpleQueue[WorkerRequest] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(sys.stdin.buffer, requests), daemon=True).start()
+    description = describe(reward)
+    _send(replies, WorkerReply(description=encode_description(description)))
+    clips: dict[str, Clip] = {}
+    while True:
+        request = requests.get()
+        clips.update((clip.clip_id, decode_clip(clip)) for clip in request.put)
+        rollouts = [decode_rollout(r) for r in request.rollouts]
+        for part in [[r] for r in rollouts] if request.one_by_one else [rollouts]:
+            scores = score_batch(guard, reward, description, part, clips)
+            results = [encode_score(r.rollout_id, s) for r, s in zip(part, scores, strict=True)]
+            _send(replies, WorkerReply(results=results))
+        for clip_id in request.drop:
+            clips.pop(clip_id, None)
+
+
+def _send(stream: BinaryIO, reply: WorkerReply) -> None:
+    stream.write(frame(reply))
+    stream.flush()
+
+
+def _load(source: RewardSource) -> Reward:
+    reward = resolve(source)
+    warm = getattr(reward, "warm", None)
+    if warm is not None:
+        warm()
+    return reward
+
+
+def _read(stream: BinaryIO, requests: queue.SimpleQueue[WorkerRequest]) -> None:
+    """Leave at once when the server is gone, even while the reward computes."""
+    while (request := read_frame(stream, WorkerRequest)) is not None:
+        requests.put(request)
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+"""Configuration of the supervised stages and of the clips that every stage and job reads.
+
+Invariant: import-light (no torch), so that commands can validate and explain before anything heavy starts.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from policy.config_file import ConfigModel
+from policy.spec import CameraSpec, FutureSpec, HistorySpec, PromptSpec
+
+SPLITS = ("train", "pool", "validation", "test")
+
+
+class EmbeddedSpec(ConfigModel):
+    """Shape of the embedded backbone (arguments of policy.embedded.EmbeddedSize)."""
+
+    hidden: int = 128
+    feed_forward: int = 384
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 32
+    vision_hidden: int = 96
+    vision_layers: int = 2
+    vision_heads: int = 3
+    base_vocabulary: int = 768
+
+
+class DataConfig(ConfigModel):
+    """Procedural clips. Each split draws from a world seed of its own: train for SFT, pool for GRPO, validation
+    for choices, test for figures. folder holds one clip store a split."""
+
+    folder: Path = Path("runs/data")
+    seed: int = 7
+    train: PositiveInt = 20_000
+    pool: PositiveInt = 4_000
+    validation: PositiveInt = 256
+    test: PositiveInt = 512
+    cameras: tuple[str, ...] = ("front_wide", "front_tele")
+    frames: PositiveInt = 1
+    width: PositiveInt = 96
+    height: PositiveInt = 64
+    processes: PositiveInt = 2
+
+
+class NoiseConfig(ConfigModel):
+    """Imperfections of the demonstrations (arguments of scenes.imperfection.ImperfectionConfig)."""
+
+    wrong_text: float = Field(0.15, ge=0, le=1)
+    acceleration_sigma: float = Field(0.3, ge=0)
+    curvature_sigma: float = Field(0.001, ge=0)
+
+
+class PolicyConfig(ConfigModel):
+    """The embedded policy to build; its images come from `data`."""
+
+    size: EmbeddedSpec = EmbeddedSpec()
+    future: FutureSpec = FutureSpec(bins=256, low=(-6.0, -0.2), high=(4.0, 0.2), carry_error=True)
+    history: HistorySpec = HistorySpec(bins=512)
+    prompt: PromptSpec = PromptSpec()
+    max_text: PositiveInt = 32
+
+    def cameras(self, data: DataConfig) -> CameraSpec:
+        """Images of a prompt, as the clip stores hold them."""
+        return CameraSpec(names=data.cameras, frames=data.frames, width=data.width, height=data.height)
+
+
+class StageConfig(ConfigModel):
+    """One supervised stage. kind: "text" stops after the reasoning (the images are ignored without such a
+    phase first), "action" trains the trajectory without reasoning (the release's stage 1), "joint" trains
+    reasoning then trajectory (stage 2). The rate warms up over `warmup` of the steps, then falls as a cosine."""
+
+    kind: Literal["text", "action", "joint"]
+    steps: PositiveInt
+    batch_size: PositiveInt = 32
+    learning_rate: float = Field(1e-3, gt=0)
+    warmup: float = Field(0.03, ge=0, lt=1)
+    text_weight: float = Field(0.9, ge=0)
+
+
+class SftConfig(ConfigModel):
+    """Supervised training from scratch to a policy folder. checkpoint_every and log_every are in steps."""
+
+    name: str = "sft"
+    runs: Path = Path("runs")
+    seed: int = 0
+    threads: PositiveInt = 2
+    data: DataConfig = DataConfig()
+    policy: PolicyConfig = PolicyConfig()
+    noise: NoiseConfig = NoiseConfig()
+    stages: tuple[StageConfig, ...] = (StageConfig(kind="text", steps=400), StageConfig(kind="joint", steps=800))
+    beta2: float = 0.97
+    weight_decay: float = 0.05
+    gradient_clip: float = 1.0
+    checkpoint_every: PositiveInt = 400
+    log_every: PositiveInt = 20
+    validation_clips: PositiveInt = 192
+
+    @model_validator(mode="after")
+    def _some_stage(self) -> SftConfig:
+        if not self.stages:
+            raise ValueError("stages is empty: name at least one of text, action, joint")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Run directory."""
+        return self.runs / self.name

@@ -1,0 +1,148 @@
+"""One supervised stage on transformers' Trainer.
+
+Role: batches of examples in, a trained backbone out; Trainer does optimiser, schedule, checkpoints and resume.
+Invariant: the order of examples, and so the result, depends on the configuration alone; an interrupted stage
+resumes from its last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments
+from transformers.trainer_utils import get_last_checkpoint
+
+from policy.model_inputs import ImageEncoder, backbone_inputs, pad_rows
+from policy.prompt import Prompt
+from sft.config import SftConfig, StageConfig
+from sft.examples import Examples, Section
+from sft.loss import combine, section_losses
+
+
+class Indices(Dataset):  # type: ignore[type-arg]
+    """The numbers 0 … n-1: examples are made in the collator, a batch at a time."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class Collator:
+    """Builds model inputs for a list of example indices. images_of maps an index to the clip whose images it
+    is shown (identity unless the images-matter check shuffles them)."""
+
+    def __init__(self, examples: Examples, encoder: ImageEncoder, kind: str, images_of: np.ndarray | None = None):
+        self.examples, self.encoder, self.kind, self.images_of = examples, encoder, kind, images_of
+
+    def __call__(self, indices: Sequence[int]) -> dict[str, Any]:
+        """Keyword inputs of the backbone plus `completion_ids` and `sections` [B, L]."""
+        targets = [self.examples.target(index, self.kind) for index in indices]
+        prompts = []
+        for index, target in zip(indices, targets, strict=True):
+            prompt = self.examples.prompt(index, None if self.images_of is None else int(self.images_of[index]))
+            prompts.append(Prompt(prompt.ids[:-1], prompt.images) if target.drops_cot_start else prompt)
+        padded = pad_rows([target.ids for target in targets], fill=0)
+        sections = pad_rows([target.sections for target in targets], fill=Section.NONE)
+        image_pad = self.examples._vocabulary.image_pad
+        inputs = backbone_inputs(prompts, padded, self.encoder, image_pad)
+        return {**inputs, "completion_ids": padded.ids, "sections": sections.ids}
+
+
+class StageTrainer(Trainer):
+    """Trainer with the section loss; logs loss and token accuracy of each section."""
+
+    def __init__(self, *args: Any, text_weight: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._text_weight = text_weight
+        self._sections: dict[str, list[float]] = {}
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Section loss of one batch."""
+        del num_items_in_batch
+        losses = forward_losses(model, inputs)
+        for section, (loss, accuracy) in losses.items():
+            name = section.name.lower()
+            self._sections.setdefault(f"{name}/nll", []).append(float(loss.detach()))
+            self._sections.setdefault(f"{name}/accuracy", []).append(float(accuracy))
+        total = combine(losses, self._text_weight)
+        return (total, None) if return_outputs else total
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the section means since the last log."""
+        means = {name: float(np.mean(values)) for name, values in self._sections.items()}
+        self._sections.clear()
+        super().log({**logs, **means}, start_time)
+
+
+def forward_losses(model: Any, inputs: dict[str, Any]) -> dict[Section, tuple[torch.Tensor, torch.Tensor]]:
+    """Section losses of a collated batch."""
+    ids, sections = inputs["completion_ids"], inputs["sections"]
+    model_inputs = {k: v for k, v in inputs.items() if k not in ("completion_ids", "sections")}
+    logits = model(**model_inputs, logits_to_keep=ids.shape[1] + 1).logits[:, :-1]
+    return section_losses(logits, ids, sections)
+
+
+class MetricsFile(TrainerCallback):
+    """Appends every log line to a JSON-lines file: what the loss curve is drawn from."""
+
+    def __init__(self, path: Path, stage: str) -> None:
+        self.path, self.stage = path, stage
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kw: Any) -> None:
+        """Write one line."""
+        del args, control, kw
+        with self.path.open("a") as file:
+            file.write(json.dumps({"stage": self.stage, "step": state.global_step, **(logs or {})}) + "\n")
+
+
+def run_stage(
+    model: Any, examples: Examples, encoder: ImageEncoder, config: SftConfig, stage: StageConfig, folder: Path
+) -> None:
+    """Train one stage in place, resuming from `folder`'s last checkpoint when there is one."""
+    cpu = not torch.cuda.is_available()
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        max_steps=stage.steps,
+        per_device_train_batch_size=stage.batch_size,
+        learning_rate=stage.learning_rate,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": 0.05},
+        warmup_steps=max(1, round(stage.warmup * stage.steps)),
+        adam_beta2=config.beta2,
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.gradient_clip,
+        optim="adamw_torch",
+        logging_steps=config.log_every,
+        save_steps=config.checkpoint_every,
+        save_total_limit=2,
+        seed=config.seed,
+        data_seed=config.seed,
+        use_cpu=cpu,
+        remove_unused_columns=False,
+        dataloader_num_workers=0,
+        report_to=[],
+        disable_tqdm=False,
+    )
+    trainer = StageTrainer(
+        model=model,
+        args=arguments,
+        train_dataset=Indices(len(examples)),
+        data_collator=Collator(examples, encoder, stage.kind),
+        callbacks=[MetricsFile(folder.parent / "metrics.jsonl", folder.name)],
+        text_weight=stage.text_weight,
+    )
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    trainer.train(resume_from_checkpoint=last)

@@ -1,8 +1,10 @@
-"""How fast clips are drawn: `python benchmarks/render.py [--agents 24] [--frames 4] [--width 96 --height 64]`.
+"""How fast clips are drawn.
 
-Draws one busy street (cars, trucks, pedestrians, cyclists, cones, two traffic lights, signs) again and again on one
-thread. Prints four-camera frames a second, milliseconds a clip, and the share of the ground texture.
-"""
+Run `python benchmarks/render.py --agents 24 --frames 4`.
+
+Draws one busy street (cars, trucks, pedestrians, cyclists, cones, two traffic lights, signs) again and
+again on one thread. Prints four-camera frames a second, milliseconds a clip, and the share of the ground
+texture."""
 
 from __future__ import annotations
 
@@ -48,7 +50,10 @@ def street() -> RoadMap:
         ),
         crosswalks=(np.array(((28, -1.75), (32, -1.75), (32, 12.25), (28, 12.25)), float),),
         stop_lines=(np.array(((26, -1.75), (26, 5.25)), float),),
-        signs=(Sign("stop_sign:0", "stop", (25.0, -3.0), 0.0), Sign("limit:0", "speed_limit", (14.0, -3.0), 0.0)),
+        signs=(
+            Sign("stop_sign:0", "stop", (25.0, -3.0), 0.0),
+            Sign("limit:0", "speed_limit", (14.0, -3.0), 0.0),
+        ),
     )
 
 
@@ -95,7 +100,9 @@ def busy_street(count: int, seed: int = 0) -> Clip:
 
 def main() -> None:
     """Measure and print; with --png also save the last clip's pictures side by side."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--agents", type=int, default=24)
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--width", type=int, default=96)

@@ -51,7 +51,8 @@ class CameraRig:
         stride = self.frame_step_s / STEP_S
         if self.frames < 1 or stride < 0.5 or abs(stride - round(stride)) > 1e-6:
             raise ValueError(
-                f"{self.frames} frames {self.frame_step_s} s apart: need at least 1 frame and a multiple of {STEP_S} s"
+                f"{self.frames} frames {self.frame_step_s} s apart:"
+                f" need at least 1 frame and a multiple of {STEP_S} s"
             )
         if (self.frames - 1) * round(stride) > HISTORY_STEPS - 1:
             raise ValueError(
@@ -101,6 +102,8 @@ def default_rig(
     0.1 s apart. Raises ValueError for an unknown or repeated name."""
     unknown = sorted(set(cameras) - set(CAMERA_NAMES))
     if unknown or len(set(cameras)) != len(cameras):
-        raise ValueError(f"cameras {list(cameras)}: each must be one of {', '.join(CAMERA_NAMES)}, named once")
+        raise ValueError(
+            f"cameras {list(cameras)}: each must be one of {', '.join(CAMERA_NAMES)}, named once"
+        )
     ordered = tuple(_CAMERAS[name] for name in CAMERA_NAMES if name in cameras)
     return CameraRig(ordered, frames=frames, width=width, height=height)

@@ -1,15 +1,16 @@
 """The ground as a pyramid of bird's-eye textures, each level only as large as the cameras can use.
 
-Role: paints grass, road, kerbs, markings, crosswalks and stop lines in the ego frame at t0. Level k has cells of
-0.2*2^k m and covers the ground where a pixel is about one cell wide, so fine cells are painted near by and coarse
-ones far away. Invariant: the coarsest level covers every camera's view to RANGE_M; x, y metres.
-"""
+Role: paints grass, road, kerbs, markings, crosswalks and stop lines in the ego frame at t0. Level k has
+cells of 0.2*2^k m and covers the ground where a pixel is about one cell wide, so fine cells are painted
+near by and coarse ones far away. Invariant: the coarsest level covers every camera's view to RANGE_M; x, y
+metres."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -25,17 +26,23 @@ LINE_STYLES: dict[str, tuple[float, float, float]] = {
     "dashed": (0.2, 3.0, 9.0),
     "kerb": (0.3, 0.0, 0.0),
 }
-"""Width, dash length and dash period in metres of each boundary kind. Lines are 0.2 m (MUTCD 3A.04 asks for
-0.1-0.15 m, wide 0.2-0.3 m); dashes of 3 m with gaps of 6 m follow MUTCD 3A.04 (10 ft and 30 ft, shortened)."""
+"""Width, dash length and dash period in metres of each boundary kind. The MUTCD gives lines 0.10-0.15 m and
+dashes of 3 m with gaps of 9 m; lines are drawn a little wider and gaps a little shorter, for small
+images."""
 STOP_LINE_M = 0.5
 
-_NOISE = palette.noise_tile(raster.NOISE_CELLS)
+
+@lru_cache(maxsize=16)
+def _grain(level: int) -> tuple[np.ndarray, np.ndarray]:
+    """Grain of a level, and grass with that grain [GRAIN_CELLS, 3]."""
+    grain = palette.grain(raster.GRAIN_CELLS, level)
+    return grain, (np.array(palette.GRASS) + grain[:, None]).astype(np.uint8)
 
 
 @dataclass(frozen=True)
 class Ground:
-    """Levels laid end to end. rgb: [cells, 3] uint8; ids: [cells] int16 instance or -1; levels: [L, 6] of first
-    cell, columns, rows, x0, y0, cell size; names: instances in id order."""
+    """Levels laid end to end. rgb: [cells, 3] uint8; ids: [cells] int16 instance or -1; levels: [L, 6] of
+    first cell, columns, rows, x0, y0, cell size; names: instances in id order."""
 
     rgb: np.ndarray
     ids: np.ndarray
@@ -61,49 +68,54 @@ def build_ground(road: RoadMap | None, rig: CameraRig, poses: np.ndarray, first_
     rgb = np.empty((int(sizes.sum()), 3), np.uint8)
     ids = np.full(len(rgb), -1, np.int16)
     shapes = _Shapes.of(road, first_id)
-    grass = np.array(palette.GRASS, np.int64)
     for level, (first, columns, rows, x0, y0, cell) in enumerate(windows):
         part = slice(int(first), int(first) + int(columns) * int(rows))
         rgb_l = rgb[part].reshape(int(rows), int(columns), 3)
         ids_l = ids[part].reshape(int(rows), int(columns))
-        raster.fill_background(rgb_l, grass, _NOISE, level)
+        grass = _grain(level)[1]
+        for start in range(part.start, part.stop, len(grass)):
+            stop = min(part.stop, start + len(grass))
+            rgb[start:stop] = grass[: stop - start]
         if road is not None:
             shapes.paint(rgb_l, ids_l, (float(x0), float(y0), float(cell)), level)
     return Ground(rgb, ids, windows, ground_names(road))
 
 
 def _windows(rig: CameraRig, poses: np.ndarray) -> np.ndarray:
-    """[L, 6] windows (see Ground.levels): bounding boxes of the view triangles to the depth each level serves."""
-    focals = [camera.focal(rig.width) for camera in rig.cameras]
-    count = max(1, math.ceil(math.log2(max(1.0, RANGE_M / (min(focals) * CELL_M)))) + 1)
-    rows = []
-    for level in range(count):
-        cell = CELL_M * 2**level
-        corners = []
-        for camera, focal in zip(rig.cameras, focals, strict=True):
-            depth = RANGE_M if level == count - 1 else min(RANGE_M, focal * cell)
-            side = depth * math.tan(0.5 * camera.fov)
-            local = np.array([(0.0, 0.0), (depth, side), (depth, -side)])
-            for x, y, yaw in poses:
-                at = np.array((x, y)) + _rotate(np.array(camera.position[:2]), yaw)
-                corners.append(at + _rotate(local, yaw + camera.yaw))
-        points = np.concatenate(corners)
-        low = np.floor(points.min(axis=0) / cell) - 1
-        cells = np.ceil(points.max(axis=0) / cell) + 1 - low
-        rows.append((0, cells[0], cells[1], low[0] * cell, low[1] * cell, cell))
-    return np.array(rows, dtype=np.float64)
+    """[L, 6] windows (see Ground.levels): bounding boxes of the view triangles to the depth each level
+    serves."""
+    focals = np.array([camera.focal(rig.width) for camera in rig.cameras])
+    mounts = np.array([camera.position[:2] for camera in rig.cameras])
+    yaws = poses[:, None, 2] + np.array([camera.yaw for camera in rig.cameras])
+    apexes = poses[:, None, :2] + _rotate(mounts[None], poses[:, None, 2])
+    side = np.broadcast_to(np.tan([0.5 * camera.fov for camera in rig.cameras]), yaws.shape)
+    ahead = np.ones_like(side)
+    rays = np.stack([_rotate(np.stack((ahead, y), axis=-1), yaws) for y in (side, -side)])
+    rays = np.concatenate((rays, np.zeros_like(rays[:1])))  # The camera itself is a corner.
+    count = max(1, round(math.log2(max(1.0, RANGE_M / (focals.min() * CELL_M)))) + 1)
+    cells = CELL_M * 2.0 ** np.arange(count)[:, None]
+    depths = np.minimum(RANGE_M, focals * cells)
+    depths[-1] = RANGE_M
+    corners = apexes + depths[:, None, None, :, None] * rays
+    low = np.floor(corners.min(axis=(1, 2, 3)) / cells) - 1
+    spans = np.ceil(corners.max(axis=(1, 2, 3)) / cells) + 1 - low
+    return np.concatenate((np.zeros((count, 1)), spans, low * cells, cells), axis=1)
 
 
-def _rotate(points: np.ndarray, yaw: float) -> np.ndarray:
-    """[..., 2] points turned by yaw."""
-    c, s = math.cos(yaw), math.sin(yaw)
-    return points @ np.array(((c, s), (-s, c)))
+def _rotate(points: np.ndarray, yaws: np.ndarray) -> np.ndarray:
+    """[..., 2] points, each turned by its yaw [...]."""
+    c, s = np.cos(yaws), np.sin(yaws)
+    return np.stack(
+        (c * points[..., 0] - s * points[..., 1], s * points[..., 0] + c * points[..., 1]), axis=-1
+    )
 
 
 def join(shapes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Polylines or polygons end to end: points [M, 2] float64 and offsets [K+1] int64."""
     starts = np.concatenate(([0], np.cumsum([len(s) for s in shapes]))).astype(np.int64)
-    points = np.concatenate([np.asarray(s, np.float64)[:, :2] for s in shapes]) if shapes else np.zeros((0, 2))
+    points = (
+        np.concatenate([np.asarray(s, np.float64)[:, :2] for s in shapes]) if shapes else np.zeros((0, 2))
+    )
     return np.ascontiguousarray(points), starts
 
 
@@ -170,14 +182,15 @@ class _Shapes:
 
     def paint(self, rgb: np.ndarray, ids: np.ndarray, window: tuple[float, float, float], level: int) -> None:
         """Paint one level, from the ground up."""
+        grain, _ = _grain(level)
         toggles = np.zeros(ids.shape, np.uint8)
         asphalt = np.array(palette.ASPHALT, np.int64)
         white = np.array(palette.MARKING, np.int64)
-        raster.fill_polygons(rgb, ids, toggles, window, *self.drivable, asphalt, _NOISE, level, -1, 0.0)
+        raster.fill_polygons(rgb, ids, toggles, window, *self.drivable, asphalt, grain, -1, 0.0)
         for lines in (self.lanes, self.marks):
             if lines is self.marks and len(self.crosswalks[1]) > 1:
                 raster.fill_polygons(
-                    rgb, ids, toggles, window, *self.crosswalks, white, _NOISE, level, self.crosswalk_id, STRIPE_M
+                    rgb, ids, toggles, window, *self.crosswalks, white, grain, self.crosswalk_id, STRIPE_M
                 )
             if len(lines.instances):
                 raster.draw_lines(

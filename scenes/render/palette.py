@@ -28,6 +28,7 @@ POLE: Colour = (120, 122, 126)
 HOUSING: Colour = (30, 32, 30)
 STOP_RED: Colour = (196, 22, 30)
 SIGN_WHITE: Colour = (242, 242, 240)
+CARGO_BOX: Colour = (206, 204, 196)
 SKIN: Colour = (206, 160, 130)
 CONE_ORANGE: Colour = (255, 112, 12)
 
@@ -63,7 +64,7 @@ def paint(key: str, instance: str, choices: tuple[Colour, ...]) -> Colour:
     return choices[zlib.crc32(f"{key}/{instance}".encode()) % len(choices)]
 
 
-def noise_tile(side: int) -> np.ndarray:
-    """[side, side] int8 grain of ±6 grey levels that gives the ground a texture to see motion by; the same
-    tile in every process."""
-    return np.random.default_rng(20251).integers(-6, 7, size=(side, side), dtype=np.int8)
+def grain(cells: int, level: int) -> np.ndarray:
+    """[cells] int8 grain that gives the ground a texture to see motion by: up to ±6 grey levels at level 0,
+    half as much at each coarser one; the same in every process."""
+    return np.random.default_rng(20251).integers(-6, 7, size=cells, dtype=np.int8) >> np.int8(level)

@@ -1,34 +1,33 @@
 """Pictures of a clip: what each camera of a rig sees at each history frame, pixel and instance.
 
-Role: the public face of the renderer. Invariant: `instances` is exact, that is, a pixel carries the id of what
-covers most of it after occlusion, so whatever a label names can be checked against what is visible. Equal clips
-and rigs give equal pictures.
-"""
+Role: the public face of the renderer. Invariant: `instances` is exact, that is, a pixel carries the id of
+what covers most of it after occlusion, so whatever a label names can be checked against what is visible.
+Equal clips and rigs give equal pictures."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scenes.cameras import CameraRig
+from scenes.cameras import Camera, CameraRig
 from scenes.clip import Cameras, Clip
-from scenes.render import palette, raster, raycast
+from scenes.render import palette, raster
+from scenes.render.cast_boxes import SAMPLES, cast_boxes
+from scenes.render.cast_ground import cast_ground
 from scenes.render.ground import RANGE_M, Ground, build_ground, join
-from scenes.render.parts import collect
+from scenes.render.parts import Boxes, collect
 
-SAMPLES = 2
-"""Samples a pixel along each axis when boxes are cast: 2 keeps a far lamp or pedestrian from flickering."""
-
-_EDGES = np.array([(a, a | bit) for bit in (1, 2, 4) for a in range(8) if not a & bit], np.int64)
 _HORIZON = np.array(palette.HORIZON, np.float64)
 _ZENITH = np.array(palette.SKY_ZENITH, np.float64)
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """frames: [C, F, h, w, 3] uint8 RGB; instances: [C, F, h, w] int16, -1 for sky and ground, else an index into
-    names (agents, then signals, signs, "crosswalk:<i>", "stop_line:<i>"); cameras: C camera names."""
+    """frames: [C, F, h, w, 3] uint8 RGB; instances: [C, F, h, w] int16, -1 for sky and ground, else an
+    index into names (agents, then signals, signs, "crosswalk:<i>", "stop_line:<i>"); cameras: C camera
+    names."""
 
     frames: np.ndarray
     instances: np.ndarray
@@ -39,34 +38,22 @@ class Rendered:
 def render(clip: Clip, rig: CameraRig, paint_key: str | None = None) -> Rendered:
     """Draw the rig's cameras at its history frames; agents that are not valid at a frame are not drawn.
 
-    paint_key: what colours are hashed with instead of the clip's id; clips of one drive share one, so that a car
-    keeps its colour. Raises ValueError for an unknown class, sign or boundary kind, or an id used twice."""
-    on_road = _signals_on_road(clip)
+    paint_key: what colours are hashed with instead of the clip's id; clips of one drive share one, so that
+    a car keeps its colour. Raises ValueError for an unknown class, sign or boundary kind, or an id used
+    twice."""
     steps = rig.history_indices[-1] + 1
-    parts, owners = collect(clip, clip.clip_id if paint_key is None else paint_key, on_road, steps)
+    parts = collect(clip, clip.clip_id if paint_key is None else paint_key, _hung_signals(clip), steps)
     poses = clip.ego_history[list(rig.history_indices), :3].astype(np.float64)
-    ground = build_ground(clip.road, rig, poses, first_id=len(owners))
-    count, shape = len(rig.cameras), (rig.height, rig.width)
-    frames = np.empty((count, rig.frames, *shape, 3), np.uint8)
-    instances = np.empty((count, rig.frames, *shape), np.int16)
+    ground = build_ground(clip.road, rig, poses, first_id=len(parts.names))
+    shape = (len(rig.cameras), rig.frames, rig.height, rig.width)
+    frames, instances = np.empty((*shape, 3), np.uint8), np.empty(shape, np.int16)
     canvas = _Canvas.of(rig)
     for f, (step, pose) in enumerate(zip(rig.history_indices, poses, strict=True)):
         boxes = parts.at(step)
         for c, camera in enumerate(rig.cameras):
-            x, y, z = camera.position
-            cos, sin = np.cos(pose[2]), np.sin(pose[2])
-            view = np.array(
-                (
-                    pose[0] + cos * x - sin * y,
-                    pose[1] + sin * x + cos * y,
-                    z,
-                    pose[2] + camera.yaw,
-                    camera.pitch,
-                    camera.focal(rig.width),
-                )
-            )
+            view = _camera_at(camera, pose, rig.width)
             canvas.draw(view, ground, boxes, frames[c, f], instances[c, f])
-    return Rendered(frames, instances, owners + ground.names, rig.names)
+    return Rendered(frames, instances, parts.names + ground.names, rig.names)
 
 
 def with_cameras(clip: Clip, rig: CameraRig, paint_key: str | None = None) -> Clip:
@@ -76,8 +63,8 @@ def with_cameras(clip: Clip, rig: CameraRig, paint_key: str | None = None) -> Cl
 
 
 def visible_pixels(rendered: Rendered) -> dict[str, tuple[str, int, int]]:
-    """Best view of every instance that covers a pixel anywhere: camera name, frame index (0 is the oldest) and
-    pixels covered. Of equal views the earliest camera, then the latest frame, wins."""
+    """Best view of every instance that covers a pixel anywhere: camera name, frame index (0 is the oldest)
+    and pixels covered. Of equal views the earliest camera, then the latest frame, wins."""
     cameras, frames = rendered.instances.shape[:2]
     bins = len(rendered.names) + 1
     views = rendered.instances.reshape(cameras * frames, -1).astype(np.int64) + 1
@@ -92,7 +79,16 @@ def visible_pixels(rendered: Rendered) -> dict[str, tuple[str, int, int]]:
     }
 
 
-def _signals_on_road(clip: Clip) -> list[bool]:
+def _camera_at(camera: Camera, pose: np.ndarray, width: int) -> np.ndarray:
+    """x, y, z, yaw, pitch, focal length px of a camera when the ego vehicle is at pose (x, y, yaw)."""
+    x, y, z = camera.position
+    cos, sin = math.cos(pose[2]), math.sin(pose[2])
+    at = (pose[0] + cos * x - sin * y, pose[1] + sin * x + cos * y, z)
+    return np.array((*at, pose[2] + camera.yaw, camera.pitch, camera.focal(width)))
+
+
+def _hung_signals(clip: Clip) -> list[bool]:
+    """Whether each signal stands where cars drive, and is therefore drawn hanging."""
     if clip.signals is None:
         return []
     if clip.road is None or not clip.road.drivable:
@@ -103,35 +99,23 @@ def _signals_on_road(clip: Clip) -> list[bool]:
 
 @dataclass(frozen=True)
 class _Canvas:
-    """Scratch arrays of one view, at pixels and at samples."""
+    """Scratch arrays of one view: depth of pixels; colour, depth and instance of samples; pixels a box
+    touched."""
 
-    colour: np.ndarray
     depth: np.ndarray
-    ids: np.ndarray
-    fine_colour: np.ndarray
-    fine_depth: np.ndarray
-    fine_ids: np.ndarray
+    samples: tuple[np.ndarray, np.ndarray, np.ndarray]
+    touched: np.ndarray
 
     @staticmethod
     def of(rig: CameraRig) -> _Canvas:
-        def arrays(h: int, w: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return np.empty((h, w, 3), np.float32), np.empty((h, w), np.float32), np.empty((h, w), np.int16)
-
-        return _Canvas(*arrays(rig.height, rig.width), *arrays(rig.height * SAMPLES, rig.width * SAMPLES))
+        h, w = rig.height, rig.width
+        fine = (h * SAMPLES, w * SAMPLES)
+        samples = np.empty((*fine, 3), np.uint8), np.empty(fine, np.float32), np.empty(fine, np.int16)
+        return _Canvas(np.empty((h, w), np.float32), samples, np.empty((h, w), bool))
 
     def draw(
-        self,
-        view: np.ndarray,
-        ground: Ground,
-        boxes: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-        rgb: np.ndarray,
-        ids: np.ndarray,
+        self, camera: np.ndarray, ground: Ground, boxes: Boxes, rgb: np.ndarray, ids: np.ndarray
     ) -> None:
-        pixels = (self.colour, self.depth, self.ids)
-        samples = (self.fine_colour, self.fine_depth, self.fine_ids)
         textures = (ground.rgb, ground.ids, ground.levels)
-        raycast.cast_ground(*pixels, view, RANGE_M, *textures, _ZENITH, _HORIZON)
-        raycast.upsample(*pixels, *samples, SAMPLES)
-        fine = view * np.array((1.0, 1.0, 1.0, 1.0, 1.0, SAMPLES))
-        raycast.cast_boxes(*samples, fine, *boxes, _EDGES, _HORIZON)
-        raycast.resolve(*samples, rgb, ids, SAMPLES)
+        cast_ground(rgb, self.depth, ids, camera, RANGE_M, *textures, _ZENITH, _HORIZON)
+        cast_boxes((rgb, self.depth, ids), self.samples, self.touched, camera, *boxes, _HORIZON)

@@ -1,9 +1,8 @@
 """Rasterisation of polygons and lines into one level of the ground texture.
 
-Role: compiled kernels, no policy of their own. Rows run along y, columns along x; cell (r, c) covers
-[x0 + c*cell, x0 + (c+1)*cell) x [y0 + r*cell, y0 + (r+1)*cell). Thin lines are blended by the share of the cell
-they cover, so that a coarse level shows them faint instead of broken.
-"""
+Role: compiled kernels, no policy of their own. Rows run along y, columns along x; cell (r, c) covers [x0 +
+c*cell, x0 + (c+1)*cell) x [y0 + r*cell, y0 + (r+1)*cell). Thin lines are blended by the share of the cell
+they cover, so that a coarse level shows them faint instead of broken."""
 
 from __future__ import annotations
 
@@ -12,20 +11,8 @@ import math
 import numba
 import numpy as np
 
-NOISE_CELLS = 128
-"""Side of the square noise tile; a power of two, so that wrapping is a mask."""
-
-
-@numba.njit(cache=True, nogil=True)
-def fill_background(rgb: np.ndarray, colour: np.ndarray, noise: np.ndarray, shift: int) -> None:
-    """Paint every cell. noise: [NOISE_CELLS, NOISE_CELLS] int8 added to the colour; shift: the level, so that
-    coarser levels show weaker noise."""
-    rows, columns = rgb.shape[:2]
-    for r in range(rows):
-        for c in range(columns):
-            grain = noise[r & (NOISE_CELLS - 1), c & (NOISE_CELLS - 1)] >> shift
-            for k in range(3):
-                rgb[r, c, k] = min(255, max(0, colour[k] + grain))
+GRAIN_CELLS = 1 << 16
+"""Cells after which the ground's grain repeats; a power of two, so that wrapping is a mask."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -37,16 +24,16 @@ def fill_polygons(
     points: np.ndarray,
     starts: np.ndarray,
     colour: np.ndarray,
-    noise: np.ndarray,
-    shift: int,
+    grain: np.ndarray,
     first_id: int,
     stripe_m: float,
 ) -> None:
     """Fill polygons (even-odd rule each, cell centres) with one colour.
 
-    points: [M, 2] m; starts: [K+1] offsets into points; toggles: [rows, columns] uint8 zeros, left as zeros.
-    first_id >= 0 marks polygon k with instance first_id + k. stripe_m > 0 paints stripes that wide, one in two,
-    across the polygon's longest edge (a zebra crossing); cells coarser than a stripe get half the colour."""
+    points: [M, 2] m; starts: [K+1] offsets into points; grain: [GRAIN_CELLS] int8 added to the colour;
+    toggles: [rows, columns] uint8 zeros, left as zeros. first_id >= 0 marks polygon k with instance
+    first_id + k. stripe_m > 0 paints stripes that wide, one in two, across the polygon's longest edge (a
+    zebra crossing); cells coarser than a stripe get half the colour."""
     x0, y0, cell = window
     rows, columns = toggles.shape
     for k in range(starts.shape[0] - 1):
@@ -61,11 +48,11 @@ def fill_polygons(
                 longest, ax, ay = length, (vx - ux) / length, (vy - uy) / length
             if uy > vy:
                 ux, uy, vx, vy = vx, vy, ux, uy
-            r_from = max(0, int(math.ceil((uy - y0) / cell - 0.5)))
-            r_to = min(rows, int(math.ceil((vy - y0) / cell - 0.5)))
+            r_from = max(0, math.ceil((uy - y0) / cell - 0.5))
+            r_to = min(rows, math.ceil((vy - y0) / cell - 0.5))
             for r in range(r_from, r_to):
                 x = ux + (y0 + (r + 0.5) * cell - uy) * (vx - ux) / (vy - uy)
-                c = int(math.ceil(min(max((x - x0) / cell - 0.5, 0.0), float(columns))))
+                c = math.ceil(min(max((x - x0) / cell - 0.5, 0.0), float(columns)))
                 low_c = min(low_c, c)
                 high_c = max(high_c, c)
                 if c < columns:
@@ -89,9 +76,9 @@ def fill_polygons(
                         share = 0.5
                     elif along - 2.0 * stripe_m * math.floor(along / (2.0 * stripe_m)) >= stripe_m:
                         continue
-                grain = noise[r & (NOISE_CELLS - 1), c & (NOISE_CELLS - 1)] >> shift
+                noise = grain[(r * columns + c) & (GRAIN_CELLS - 1)]
                 for b in range(3):
-                    value = (1.0 - share) * rgb[r, c, b] + share * (colour[b] + grain)
+                    value = (1.0 - share) * rgb[r, c, b] + share * (colour[b] + noise)
                     rgb[r, c, b] = np.uint8(min(255.0, max(0.0, value)))
 
 
@@ -108,8 +95,9 @@ def draw_lines(
 ) -> None:
     """Draw polylines with butt ends, blended by covered share.
 
-    styles: [K, 3] width m, dash length m, dash period m (period 0: continuous; phase starts at the first point);
-    colours: [K, 3] uint8; instances: [K] int16, -1 for none (marked where the line covers a quarter cell)."""
+    styles: [K, 3] width m, dash length m, dash period m (period 0: continuous; phase starts at the first
+    point); colours: [K, 3] uint8; instances: [K] int16, -1 for none (marked where the line covers a quarter
+    cell)."""
     x0, y0, cell = window
     rows, columns = ids.shape
     for k in range(starts.shape[0] - 1):
@@ -122,8 +110,8 @@ def draw_lines(
             if length < 1e-6:
                 continue
             ax, ay = (vx - ux) / length, (vy - uy) / length
-            r_from = max(0, int(math.floor((min(uy, vy) - reach - y0) / cell)))
-            r_to = min(rows, int(math.ceil((max(uy, vy) + reach - y0) / cell)))
+            r_from = max(0, math.floor((min(uy, vy) - reach - y0) / cell))
+            r_to = min(rows, math.ceil((max(uy, vy) + reach - y0) / cell))
             for r in range(r_from, r_to):
                 # Columns of this row within `reach` of the segment's line and of its ends.
                 y = y0 + (r + 0.5) * cell - uy
@@ -133,8 +121,8 @@ def draw_lines(
                     low, high = max(low, min(a, b)), min(high, max(a, b))
                 elif abs(y) > reach:
                     continue
-                c_from = max(0, int(math.ceil((ux + low - x0) / cell - 0.5)))
-                c_to = min(columns, int(math.floor((ux + high - x0) / cell - 0.5)) + 1)
+                c_from = max(0, math.ceil((ux + low - x0) / cell - 0.5))
+                c_to = min(columns, math.floor((ux + high - x0) / cell - 0.5) + 1)
                 for c in range(c_from, c_to):
                     x = x0 + (c + 0.5) * cell - ux
                     along = x * ax + y * ay

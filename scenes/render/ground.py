@@ -110,7 +110,7 @@ def _rotate(points: np.ndarray, yaws: np.ndarray) -> np.ndarray:
     )
 
 
-def join(shapes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _join(shapes: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Polylines or polygons end to end: points [M, 2] float64 and offsets [K+1] int64."""
     starts = np.concatenate(([0], np.cumsum([len(s) for s in shapes]))).astype(np.int64)
     points = (
@@ -134,7 +134,7 @@ def _lines(
     colours: Sequence[palette.Colour],
     instances: Sequence[int],
 ) -> _Lines:
-    points, starts = join(polylines)
+    points, starts = _join(polylines)
     return _Lines(
         points,
         starts,
@@ -178,7 +178,7 @@ class _Shapes:
             [palette.MARKING] * len(stops) + [kerb[kind == "kerb"] for kind in road.boundary_kinds],
             [stop_id + i for i in range(len(stops))] + [-1] * len(road.boundaries),
         )
-        return _Shapes(join(road.drivable), join(road.crosswalks), first_id, lanes, marks)
+        return _Shapes(_join(road.drivable), _join(road.crosswalks), first_id, lanes, marks)
 
     def paint(self, rgb: np.ndarray, ids: np.ndarray, window: tuple[float, float, float], level: int) -> None:
         """Paint one level, from the ground up."""

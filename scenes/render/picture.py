@@ -13,10 +13,11 @@ import numpy as np
 
 from scenes.cameras import Camera, CameraRig
 from scenes.clip import Cameras, Clip
-from scenes.render import palette, raster
+from scenes.geometry import in_polygon
+from scenes.render import palette
 from scenes.render.cast_boxes import SAMPLES, cast_boxes
 from scenes.render.cast_ground import cast_ground
-from scenes.render.ground import RANGE_M, Ground, build_ground, join
+from scenes.render.ground import RANGE_M, Ground, build_ground
 from scenes.render.parts import Boxes, collect
 
 _HORIZON = np.array(palette.HORIZON, np.float64)
@@ -91,10 +92,10 @@ def _hung_signals(clip: Clip) -> list[bool]:
     """Whether each signal stands where cars drive, and is therefore drawn hanging."""
     if clip.signals is None:
         return []
-    if clip.road is None or not clip.road.drivable:
-        return [False] * len(clip.signals.ids)
-    points, starts = join(clip.road.drivable)
-    return [bool(raster.any_covers(points, starts, float(x), float(y))) for x, y in clip.signals.positions]
+    hung = np.zeros(len(clip.signals.ids), bool)
+    for polygon in clip.road.drivable if clip.road is not None and len(hung) else ():
+        hung |= in_polygon(clip.signals.positions, polygon)
+    return [bool(h) for h in hung]
 
 
 @dataclass(frozen=True)

@@ -143,21 +143,3 @@ def draw_lines(
                         value = (1.0 - share) * rgb[r, c, band] + share * colours[k, band]
                         rgb[r, c, band] = np.uint8(value + 0.5)
             run += length
-
-
-@numba.njit(cache=True, nogil=True)
-def any_covers(points: np.ndarray, starts: np.ndarray, x: float, y: float) -> bool:
-    """Whether some polygon (laid out as in fill_polygons) contains the point, by the even-odd rule."""
-    for k in range(starts.shape[0] - 1):
-        inside = False
-        j = starts[k + 1] - 1
-        for i in range(starts[k], starts[k + 1]):
-            yi, yj = points[i, 1], points[j, 1]
-            if (yi > y) != (yj > y):
-                at = points[i, 0] + (y - yi) / (yj - yi) * (points[j, 0] - points[i, 0])
-                if x < at:
-                    inside = not inside
-            j = i
-        if inside:
-            return True
-    return False

@@ -37,7 +37,9 @@ def log_softmax(values: np.ndarray) -> np.ndarray:
     return shifted - np.log(np.exp(shifted).sum(-1, keepdims=True))
 
 
-def disagreement(rewards: np.ndarray, mean_logprobs: np.ndarray, beta: float, likelihood_beta: float) -> float:
+def disagreement(
+    rewards: np.ndarray, mean_logprobs: np.ndarray, beta: float, likelihood_beta: float
+) -> float:
     """KL(softmax(beta rewards) || softmax(likelihood_beta mean_logprobs)) in nats over a group [G].
 
     rewards: total rewards; mean_logprobs: mean log-probability of each completion's free tokens. Raises
@@ -45,7 +47,9 @@ def disagreement(rewards: np.ndarray, mean_logprobs: np.ndarray, beta: float, li
     """
     rewards, mean_logprobs = np.asarray(rewards, float), np.asarray(mean_logprobs, float)
     if rewards.shape != mean_logprobs.shape or rewards.ndim != 1 or len(rewards) < 2:
-        raise ValueError(f"need two vectors of one length above 1, got {rewards.shape} and {mean_logprobs.shape}")
+        raise ValueError(
+            f"need two vectors of one length above 1, got {rewards.shape} and {mean_logprobs.shape}"
+        )
     if not (np.isfinite(rewards).all() and np.isfinite(mean_logprobs).all()):
         raise ValueError("non-finite reward or likelihood; leave failed rollouts out of the group")
     wanted = log_softmax(beta * rewards)
@@ -123,7 +127,9 @@ class BoltzmannCurator:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore; raises ValueError when the state belongs to another pool."""
         if list(state["ids"]) != self._ids:
-            raise ValueError("curator state is of another pool of clips; resume with the data the run began with")
+            raise ValueError(
+                "curator state is of another pool of clips; resume with the data the run began with"
+            )
         self._value = np.array([np.nan if v is None else v for v in state["value"]], float)
         self._seen_at = np.asarray(state["seen_at"], np.int64)
         self._visits = np.asarray(state["visits"], np.int64)

@@ -53,7 +53,9 @@ def load_config(model: type[M], path: Path | None, overrides: Sequence[str] = ()
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        raise ConfigError(f"{source}: " + "; ".join(explain(model, item) for item in error.errors())) from error
+        raise ConfigError(
+            f"{source}: " + "; ".join(explain(model, item) for item in error.errors())
+        ) from error
 
 
 def explain(model: type[BaseModel], error: Any) -> str:
@@ -77,7 +79,9 @@ def _fields_at(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
             continue
         options = [field.annotation, *get_args(field.annotation)]
         nested = [o for o in options if isinstance(o, type) and issubclass(o, BaseModel)]
-        nested += [a for o in options for a in get_args(o) if isinstance(a, type) and issubclass(a, BaseModel)]
+        nested += [
+            a for o in options for a in get_args(o) if isinstance(a, type) and issubclass(a, BaseModel)
+        ]
         current = nested[0] if nested else None
     return list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
 

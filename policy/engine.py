@@ -68,6 +68,10 @@ class Engine(Protocol):
         """Yield (request id, its samples in seed order) as each request finishes."""
         ...
 
+    def score(self, prompts: Sequence[Prompt], ids: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Raw log-probabilities [L] (no mask, temperature 1) of ids after each prompt."""
+        ...
+
     def update_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
         """Load every named float32 tensor (Hugging Face names) in memory and drop all caches."""
         ...

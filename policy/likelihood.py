@@ -41,7 +41,9 @@ def masked_log_probs(
     return logps, entropies
 
 
-def _select(rows: torch.Tensor, chosen: torch.Tensor, temperature: float) -> tuple[torch.Tensor, torch.Tensor]:
+def _select(
+    rows: torch.Tensor, chosen: torch.Tensor, temperature: float
+) -> tuple[torch.Tensor, torch.Tensor]:
     table = torch.log_softmax(rows.float() / temperature, dim=-1)
     entropy = -(table.exp() * table.nan_to_num(neginf=0.0)).sum(-1)
     return table.gather(1, chosen[:, None]).squeeze(1), entropy

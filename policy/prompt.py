@@ -78,7 +78,11 @@ class PromptBuilder:
         """
         wanted = self.spec.cameras
         missing = [name for name in wanted.names if name not in names]
-        if missing or frames.shape[-4] < wanted.frames or frames.shape[-3:-1] != (wanted.height, wanted.width):
+        if (
+            missing
+            or frames.shape[-4] < wanted.frames
+            or frames.shape[-3:-1] != (wanted.height, wanted.width)
+        ):
             raise ValueError(
                 f"policy wants cameras {wanted.names} x {wanted.frames} frames of {wanted.width}x{wanted.height}; "
                 f"clip has {names} x {frames.shape[-4]} of {frames.shape[-2]}x{frames.shape[-3]}: "

@@ -63,7 +63,9 @@ def add_ar1_tokens(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
     """Append trajectory and special tokens in the release's order; raises ValueError if an id does not line up."""
     names = trajectory_token_names(vocabulary.future_bins + vocabulary.history_bins)
     tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in names])
-    tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in RELEASE_SPECIALS])
+    tokenizer.add_special_tokens(
+        [AddedToken(name, special=True, normalized=False) for name in RELEASE_SPECIALS]
+    )
     expected = {"<i0>": vocabulary.future_start, "<|answer_end|>": vocabulary.size - 1}
     for name, token in expected.items():
         if tokenizer.token_to_id(name) != token:
@@ -81,7 +83,9 @@ class TextCodec:
         """Read tokenizer.json. Raises FileNotFoundError naming the fix."""
         path = folder / TOKENIZER_FILE
         if not path.is_file():
-            raise FileNotFoundError(f"{folder} has no {TOKENIZER_FILE}; rebuild the policy folder with `ar1 sft`")
+            raise FileNotFoundError(
+                f"{folder} has no {TOKENIZER_FILE}; rebuild the policy folder with `ar1 sft`"
+            )
         return cls(Tokenizer.from_file(str(path)))
 
     def encode(self, text: str) -> list[int]:

@@ -17,7 +17,8 @@ from transformers import Qwen3VLForConditionalGeneration
 from policy.engine import Request, Sample
 from policy.grammar import Phase
 from policy.likelihood import masked_log_probs
-from policy.model_inputs import ImageEncoder, Padded, backbone_inputs
+from policy.model_inputs import ImageEncoder, Padded, backbone_inputs, pad_rows
+from policy.prompt import Prompt
 from policy.spec import PolicySpec
 
 
@@ -96,11 +97,25 @@ class TransformersEngine:
             torch.from_numpy(sample.token_ids.astype(np.int64))[None],
             torch.ones((1, len(sample.token_ids)), dtype=torch.bool),
         )
-        inputs = backbone_inputs([prompt_request.prompt], ids, self._images, self._grammar.vocabulary.image_pad)
+        inputs = backbone_inputs(
+            [prompt_request.prompt], ids, self._images, self._grammar.vocabulary.image_pad
+        )
         logits = self.model(**inputs, logits_to_keep=ids.ids.shape[1] + 1).logits[:, :-1]
         phases = torch.from_numpy(self._grammar.phases(sample.token_ids))[None]
         temperature = prompt_request.sampling.temperature
         return masked_log_probs(logits, ids.ids, phases, self._grammar, temperature)[0][0].numpy()
+
+    @torch.no_grad()
+    def score(self, prompts: Sequence[Prompt], ids: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See policy.engine.Engine; one full forward pass a row."""
+        result = []
+        for prompt, row in zip(prompts, ids, strict=True):
+            padded = pad_rows([row], fill=0)
+            inputs = backbone_inputs([prompt], padded, self._images, self._grammar.vocabulary.image_pad)
+            logits = self.model(**inputs, logits_to_keep=len(row) + 1).logits[0, :-1]
+            table = torch.log_softmax(logits.float(), -1)
+            result.append(table.gather(1, padded.ids[0][:, None]).squeeze(1).numpy())
+        return result
 
     def update_weights(self, weights: Mapping[str, np.ndarray], version: int) -> None:
         """See policy.engine.Engine. Raises ValueError on an unknown tensor or a version that goes back."""

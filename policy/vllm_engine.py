@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from policy.engine import EngineError, Request, Sample, Sampling
-from policy.prompt import PromptBuilder
+from policy.prompt import Prompt, PromptBuilder
 from policy.spec import PolicySpec
 from policy.tokenizer import TextCodec
 
@@ -60,7 +60,12 @@ class VllmEngine:
         self._engine = self._llm.llm_engine
         self._version = version
         self._engine.set_weight_version(str(version))
-        self._counts = {"generated_tokens": 0.0, "generate_s": 0.0, "weight_updates": 0.0, "weight_update_s": 0.0}
+        self._counts = {
+            "generated_tokens": 0.0,
+            "generate_s": 0.0,
+            "weight_updates": 0.0,
+            "weight_update_s": 0.0,
+        }
 
     @property
     def version(self) -> int:
@@ -124,6 +129,27 @@ class VllmEngine:
             raise EngineError("vLLM returned tokens without a weight version")
         return Sample(ids, np.asarray(logprobs, np.float32), versions, output.finish_reason)
 
+    def score(self, prompts: Sequence[Prompt], ids: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """See policy.engine.Engine; one prefill a row."""
+        from vllm import SamplingParams
+
+        params = SamplingParams(max_tokens=1, prompt_logprobs=0, detokenize=False, temperature=0)
+        for index, (prompt, row) in enumerate(zip(prompts, ids, strict=True)):
+            request = {
+                "prompt_token_ids": [*self._prompts.collapsed(prompt.ids), *[int(token) for token in row]],
+                "multi_modal_data": {"image": list(prompt.images)},
+            }
+            self._engine.add_request(f"score-{index}", request, params)
+        result: dict[int, np.ndarray] = {}
+        while self._engine.has_unfinished_requests():
+            for output in self._engine.step():
+                index = int(output.request_id.removeprefix("score-"))
+                row = ids[index]
+                table = output.prompt_logprobs[-len(row) :]
+                scores = [entry[int(token)].logprob for token, entry in zip(row, table, strict=True)]
+                result[index] = np.asarray(scores, np.float32)
+        return [result[index] for index in range(len(ids))]
+
     def prompt_ids(self, request: Request) -> list[int]:
         """Prompt ids as vLLM expands them: what `ar1 doctor` compares with the learner's."""
         from dataclasses import replace
@@ -142,7 +168,7 @@ class VllmEngine:
         if version <= self._version:
             raise ValueError(f"weights of version {version} offered, {self._version} is served already")
         began = time.perf_counter()
-        tensors = [(name, torch.from_numpy(np.asarray(value))) for name, value in weights.items()]
+        tensors = [(name, torch.from_numpy(np.array(value))) for name, value in weights.items()]
 
         def load(model: Any) -> int:
             return len(model.load_weights(iter(tensors)))

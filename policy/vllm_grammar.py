@@ -123,7 +123,9 @@ class GrammarProcessor(LogitsProcessor):
     def _grammar(self, args: dict[str, Any]) -> Grammar:
         key = repr(args)
         if key not in self._grammars:
-            vocabulary = Vocabulary(**{**args["vocabulary"], "text_banned": tuple(args["vocabulary"]["text_banned"])})
+            vocabulary = Vocabulary(
+                **{**args["vocabulary"], "text_banned": tuple(args["vocabulary"]["text_banned"])}
+            )
             self._grammars[key] = Grammar(vocabulary, args["max_text"], args["future_tokens"])
         return self._grammars[key]
 

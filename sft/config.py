@@ -93,7 +93,10 @@ class SftConfig(ConfigModel):
     data: DataConfig = DataConfig()
     policy: PolicyConfig = PolicyConfig()
     noise: NoiseConfig = NoiseConfig()
-    stages: tuple[StageConfig, ...] = (StageConfig(kind="text", steps=400), StageConfig(kind="joint", steps=800))
+    stages: tuple[StageConfig, ...] = (
+        StageConfig(kind="text", steps=400),
+        StageConfig(kind="joint", steps=800),
+    )
     beta2: float = 0.97
     weight_decay: float = 0.05
     gradient_clip: float = 1.0

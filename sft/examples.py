@@ -40,7 +40,11 @@ class Examples:
     """Prompts and demonstration targets of one clip store."""
 
     def __init__(
-        self, store: ClipStore, demonstrations: Sequence[Demonstration], builder: PromptBuilder, text: TextCodec
+        self,
+        store: ClipStore,
+        demonstrations: Sequence[Demonstration],
+        builder: PromptBuilder,
+        text: TextCodec,
     ) -> None:
         if len(store) != len(demonstrations):
             raise ValueError(f"{len(store)} clips but {len(demonstrations)} demonstrations")
@@ -55,7 +59,9 @@ class Examples:
         self._texts = [np.asarray(text.encode(demo.text), np.int32) for demo in demonstrations]
         longest = max(len(ids) for ids in self._texts)
         if longest > spec.max_text:
-            raise ValueError(f"a sentence takes {longest} tokens; raise policy.max_text above {spec.max_text}")
+            raise ValueError(
+                f"a sentence takes {longest} tokens; raise policy.max_text above {spec.max_text}"
+            )
 
     def __len__(self) -> int:
         return len(self._texts)

@@ -42,7 +42,9 @@ class Collator:
     """Builds model inputs for a list of example indices. images_of maps an index to the clip whose images it
     is shown (identity unless the images-matter check shuffles them)."""
 
-    def __init__(self, examples: Examples, encoder: ImageEncoder, kind: str, images_of: np.ndarray | None = None):
+    def __init__(
+        self, examples: Examples, encoder: ImageEncoder, kind: str, images_of: np.ndarray | None = None
+    ):
         self.examples, self.encoder, self.kind, self.images_of = examples, encoder, kind, images_of
 
     def __call__(self, indices: Sequence[int]) -> dict[str, Any]:
@@ -50,7 +52,9 @@ class Collator:
         targets = [self.examples.target(index, self.kind) for index in indices]
         prompts = []
         for index, target in zip(indices, targets, strict=True):
-            prompt = self.examples.prompt(index, None if self.images_of is None else int(self.images_of[index]))
+            prompt = self.examples.prompt(
+                index, None if self.images_of is None else int(self.images_of[index])
+            )
             prompts.append(Prompt(prompt.ids[:-1], prompt.images) if target.drops_cot_start else prompt)
         padded = pad_rows([target.ids for target in targets], fill=0)
         sections = pad_rows([target.sections for target in targets], fill=Section.NONE)
@@ -101,7 +105,9 @@ class MetricsFile(TrainerCallback):
     def __init__(self, path: Path, stage: str) -> None:
         self.path, self.stage = path, stage
 
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kw: Any) -> None:
+    def on_log(
+        self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kw: Any
+    ) -> None:
         """Write one line."""
         del args, control, kw
         with self.path.open("a") as file:

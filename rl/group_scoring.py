@@ -1,0 +1,130 @@
+"""From completions and scores to a group with advantages and a fate: pure bookkeeping of one group.
+
+Invariants: a missing score is never a number; what it does to its rollout or group is the configured policy; a
+group ends exactly once, with a reason when it is not trained.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from policy.completion import Completion
+from rewards.score import RolloutView, Score
+from rl.advantages import combine_group
+from rl.config import AdvantageConfig, RewardConfig
+from rl.rollout import Fate, Group, Rollout
+from scenes.trajectory import Trajectory
+
+
+class RewardFailure(RuntimeError):
+    """A reward whose policy is fail_job did not score a rollout."""
+
+
+def view(rollout: Rollout) -> RolloutView:
+    """What a reward sees of a rollout."""
+    completion, trajectory = rollout.completion, rollout.trajectory
+    return RolloutView(
+        rollout_id=rollout.rollout_id,
+        group_id=rollout.group_id,
+        clip_id=rollout.clip_id,
+        text=completion.text,
+        valid=completion.valid,
+        reason=completion.reason,
+        actions=None if trajectory is None else trajectory.actions,
+        states=None if trajectory is None else trajectory.states,
+        tokens=len(completion.token_ids),
+        version=int(completion.versions[0]) if len(completion.versions) else 0,
+    )
+
+
+def make_rollouts(
+    group_id: str,
+    clip_id: str,
+    seed: int,
+    completions: Sequence[Completion],
+    trajectories: Sequence[Trajectory | None],
+) -> tuple[Rollout, ...]:
+    """Unscored rollouts of one group."""
+    return tuple(
+        Rollout(f"{group_id}/{index}", group_id, index, clip_id, seed + index, completion, trajectory)
+        for index, (completion, trajectory) in enumerate(zip(completions, trajectories, strict=True))
+    )
+
+
+def score_values(
+    scores: Mapping[str, Sequence[Score]], rewards: Sequence[RewardConfig]
+) -> dict[str, np.ndarray]:
+    """reward → [G] values, NaN where missing; a "neutral" reward's gaps become its scored siblings' mean."""
+    values = {}
+    for reward in rewards:
+        column = np.array([np.nan if s.value is None else s.value for s in scores[reward.name]], float)
+        if reward.on_failure == "neutral" and np.isnan(column).any():
+            scored = column[~np.isnan(column)]
+            column = np.where(np.isnan(column), scored.mean() if scored.size else 0.0, column)
+        values[reward.name] = column
+    return values
+
+
+def finish_group(
+    step: int,
+    version: int,
+    rollouts: Sequence[Rollout],
+    scores: Mapping[str, Sequence[Score]],
+    rewards: Sequence[RewardConfig],
+    config: AdvantageConfig,
+) -> Group:
+    """Attach scores, totals, advantages and fates. Raises RewardFailure for a fail_job reward's gap."""
+    values = score_values(scores, rewards)
+    _refuse_failures(scores, rewards)
+    weights = {reward.name: reward.weight for reward in rewards}
+    result = combine_group(values, weights, config.combine, config.scale_by_std)
+    kept = np.isfinite(result.advantages)
+    reason = _drop_reason(kept, scores, rewards, config.quorum)
+    done = []
+    for index, rollout in enumerate(rollouts):
+        of_rollout = tuple(scores[reward.name][index] for reward in rewards)
+        rollout = replace(rollout, scores=of_rollout)
+        if not kept[index]:
+            missing = [score.reward for score in of_rollout if score.value is None]
+            why = f"missing score: {', '.join(missing)}"
+            rollout = replace(rollout, fate=Fate.DROPPED, fate_reason=why)
+        else:
+            shares = {name: float(share[index]) for name, share in result.shares.items()}
+            rollout = replace(
+                rollout,
+                total=float(result.totals[index]),
+                advantage=float(result.advantages[index]),
+                shares=shares,
+            )
+        if reason is not None:
+            rollout = replace(rollout, fate=Fate.DROPPED, fate_reason=reason)
+        done.append(rollout)
+    first = rollouts[0]
+    fate = Fate.TRAINED if reason is None else Fate.DROPPED
+    return Group(first.group_id, step, first.clip_id, version, tuple(done), fate, reason)
+
+
+def _refuse_failures(scores: Mapping[str, Sequence[Score]], rewards: Sequence[RewardConfig]) -> None:
+    for reward in rewards:
+        failed = [score for score in scores[reward.name] if score.value is None]
+        if reward.on_failure == "fail_job" and failed:
+            raise RewardFailure(
+                f"reward {reward.name} failed {len(failed)} rollouts ({failed[0].status}: {failed[0].explanation}); "
+                "its policy is fail_job"
+            )
+
+
+def _drop_reason(
+    kept: np.ndarray, scores: Mapping[str, Sequence[Score]], rewards: Sequence[RewardConfig], quorum: float
+) -> str | None:
+    for reward in rewards:
+        if reward.on_failure == "drop_group" and any(score.value is None for score in scores[reward.name]):
+            return f"reward {reward.name} missed a rollout and its policy is drop_group"
+    needed = max(2, math.ceil(quorum * len(kept)))
+    if kept.sum() < needed:
+        return f"{int(kept.sum())} of {len(kept)} rollouts scored, quorum is {needed}"
+    return None

@@ -1,0 +1,237 @@
+"""The GRPO job, synchronous mode: choose, generate and score, learn, sync, record; again.
+
+Role: owns the run directory and the order of things. Lifecycle: `async with GrpoJob(...) as job: await job.run()`.
+Invariants: weights are pushed and verified before rollouts are asked for, on start and on resume too; a step is in
+the ledger only after it was learned from; every dispatched group is in exactly one ledger part; what a step
+does depends on configuration, step number and checkpointed state alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+
+from curation.boltzmann import BoltzmannCurator, CuratorConfig, disagreement
+from policy.completion import Completion, drive
+from policy.config_file import config_digest, dump_config
+from policy.engine import Sampling
+from policy.spec import PolicySpec
+from rl.checkpoint import latest_checkpoint, read_state, write_checkpoint
+from rl.cluster import connect, start_learner, start_worker
+from rl.config import JobConfig
+from rl.generation import Generator
+from rl.group_scoring import finish_group, make_rollouts, view
+from rl.ledger import LedgerWriter
+from rl.metrics_log import MetricsLog
+from rl.probe import make_probe
+from rl.reward_fleet import RewardFleet
+from rl.rollout import Fate, Group
+from rl.rollout_worker import Dispatch
+from rl.rollups import step_metrics
+from rl.run_directory import RunDirectory
+from rl.run_registry import Phase, RunRegistry
+from rl.scalars import ScalarSinks
+from rl.training_batch import make_batch
+from rl.weight_sync import push_weights, verify
+from scenes.clip import Clip
+from scenes.store import ClipStore
+
+Progress = Callable[[int, int, dict[str, float]], None]
+
+
+def digest(config: JobConfig) -> str:
+    """Identity of a job for resuming: everything but its length, its name and where it runs."""
+    free = {"steps": 1, "checkpoint_every": 1, "ray_address": None, "name": "", "runs": Path()}
+    return config_digest(config.model_copy(update=free))
+
+
+class GrpoJob:
+    """One run. store: clip store of the pool; resume: continue from the newest checkpoint."""
+
+    def __init__(
+        self, config: JobConfig, store: Path, *, resume: bool = False, progress: Progress | None = None
+    ):
+        self.config = config
+        self._store_path = store
+        self._store = ClipStore.open(store)
+        self._run = RunDirectory.create(config.folder)
+        self._checkpoint = latest_checkpoint(self._run.checkpoints) if resume else None
+        self._progress = progress or (lambda step, total, metrics: None)
+        spec = PolicySpec.load(config.policy)
+        self._codec = spec.future_codec()
+        self._curator = BoltzmannCurator(
+            self._store.ids, CuratorConfig(**config.curator.model_dump()), config.seed
+        )
+        self._fleet = RewardFleet(config.rewards, self._run.path / "logs", config.name)
+        self._ledger = LedgerWriter(self._run.path)
+        self._metrics = MetricsLog(self._run.path)
+        self._registry = RunRegistry(self._run.path)
+        self._sinks = ScalarSinks(self._run.path)
+        self._step = 0
+        self._seconds: dict[str, float] = {}
+
+    async def __aenter__(self) -> GrpoJob:
+        await self._start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._fleet.close()
+        self._sinks.close()
+        ray.shutdown()
+
+    async def _start(self) -> None:
+        config = self.config
+        self._run.config.write_text(dump_config(config))
+        self._registry.set_state(
+            Phase.STARTING, 0, config.steps, "starting Ray, engines, rewards and learner"
+        )
+        connect(config)
+        learner = self._checkpoint / "learner" if self._checkpoint else None
+        self._learner = start_learner(config, self._store_path, self._run.path / "scratch", learner)
+        workers = [start_worker(config, self._store_path) for _ in range(config.rollout.actors)]
+        descriptions = await self._fleet.start()
+        self._registry.set_fact("rewards", {name: d.version for name, d in descriptions.items()})
+        deadline = config.rollout.start_deadline_s
+        await asyncio.to_thread(ray.get, [w.ready.remote() for w in workers], timeout=deadline)
+        self._generator = Generator(workers, self._new_worker, config.rollout.deadline_s)
+        self._probe = make_probe(self._store, config.policy)
+        if self._checkpoint is not None:
+            self._restore(self._checkpoint)
+        await self._sync()
+
+    def _restore(self, folder: Path) -> None:
+        state = read_state(folder, digest(self.config))
+        self._step = int(state["step"])
+        self._curator.load_state_dict(state["curator"])
+        self._ledger.load_state_dict(state["ledger"])
+        self._metrics.discard_after(self._step)
+
+    def _new_worker(self, index: int) -> Any:
+        del index
+        worker = start_worker(self.config, self._store_path)
+        ray.get(worker.ready.remote(), timeout=self.config.rollout.start_deadline_s)
+        if self._step:
+            push_weights([worker], self._learner.weights.remote(), self._step, self.config.learner.deadline_s)
+        return worker
+
+    async def run(self) -> None:
+        """All remaining steps, then a last checkpoint and the trained policy folder."""
+        config = self.config
+        while self._step < config.steps:
+            metrics = await self._one_step(self._step + 1)
+            self._progress(self._step, config.steps, metrics)
+            if self._step % config.checkpoint_every == 0 or self._step == config.steps:
+                await asyncio.to_thread(self._save)
+        policy = self._run.path / "policy"
+        await asyncio.to_thread(ray.get, self._learner.save_policy.remote(policy.resolve()), timeout=300)
+        self._registry.set_state(Phase.FINISHED, self._step, config.steps, "finished")
+
+    async def _one_step(self, step: int) -> dict[str, float]:
+        began = time.perf_counter()
+        self._registry.set_state(
+            Phase.TRAINING, step - 1, self.config.steps, f"step {step}: generating and scoring"
+        )
+        groups = await self._rollouts(step)
+        generated = time.perf_counter()
+        self._registry.set_state(Phase.TRAINING, step - 1, self.config.steps, f"step {step}: learning")
+        batch = make_batch(step, groups)
+        deadline = self.config.learner.deadline_s
+        learned = await asyncio.to_thread(ray.get, self._learner.train.remote(batch), timeout=deadline)
+        trained = time.perf_counter()
+        self._step = step
+        probe = await self._sync()
+        synced = time.perf_counter()
+        self._ledger.append(step, groups)
+        rollups = step_metrics(groups)
+        metrics = {
+            **learned,
+            **self._curator.metrics(),
+            **self._fleet.metrics(),
+            **self._generator.metrics(),
+            "sampling/probe_difference": probe,
+            "perf/rollout_s": generated - began,
+            "perf/train_s": trained - generated,
+            "perf/weight_sync_s": synced - trained,
+            "perf/step_s": time.perf_counter() - began,
+            "perf/generated_tokens": float(
+                sum(len(r.completion.token_ids) for g in groups for r in g.rollouts)
+            ),
+        }
+        self._metrics.append(step, metrics)
+        self._sinks.write(step, {**rollups, **metrics})
+        return {**rollups, **metrics}
+
+    async def _rollouts(self, step: int) -> list[Group]:
+        rollout = self.config.rollout
+        clip_ids = self._curator.choose(rollout.clips_per_step)
+        sampling = Sampling(rollout.temperature, rollout.top_p, rollout.top_k)
+        dispatches = [
+            Dispatch(f"s{step:05d}-g{n:03d}", clip_id, rollout.group_size, self._seed(step, n), sampling)
+            for n, clip_id in enumerate(clip_ids)
+        ]
+        done: dict[str, Group] = {}
+
+        async def on_group(dispatch: Dispatch, completions: list[Completion]) -> None:
+            done[dispatch.group_id] = await self._score(step, dispatch, completions)
+
+        await self._generator.run(dispatches, on_group)
+        groups = [done[dispatch.group_id] for dispatch in dispatches]
+        for group in groups:
+            if group.disagreement is not None:
+                self._curator.observe(group.clip_id, group.disagreement)
+        return groups
+
+    async def _score(self, step: int, dispatch: Dispatch, completions: list[Completion]) -> Group:
+        clip: Clip = self._store[self._store.index(dispatch.clip_id)].without_cameras()
+        speed = float(clip.ego_history[-1, 3])
+        trajectories = [drive(completion, self._codec, speed) for completion in completions]
+        rollouts = make_rollouts(
+            dispatch.group_id, dispatch.clip_id, dispatch.seed, completions, trajectories
+        )
+        scores = await self._fleet.score([view(rollout) for rollout in rollouts], clip)
+        version = int(completions[0].versions[0])
+        group = finish_group(step, version, rollouts, scores, self.config.rewards, self.config.advantage)
+        return _with_disagreement(group, self.config)
+
+    def _seed(self, step: int, group: int) -> int:
+        return int(np.random.SeedSequence([self.config.seed, step, group]).generate_state(1)[0] % 2**31)
+
+    async def _sync(self) -> float:
+        learner, workers, bound = self._learner, self._generator.workers, self.config.learner.logp_bound
+        deadline = self.config.learner.deadline_s
+        if self._step:
+            weights = learner.weights.remote()
+            await asyncio.to_thread(push_weights, workers, weights, self._step, deadline)
+        expected = await asyncio.to_thread(
+            ray.get, learner.score.remote(list(self._probe.clip_ids), list(self._probe.ids)), timeout=deadline
+        )
+        return await asyncio.to_thread(verify, workers, self._probe, expected, bound, deadline)
+
+    def _save(self) -> None:
+        def save_learner(folder: Path) -> None:
+            ray.get(self._learner.save.remote(folder.resolve()), timeout=self.config.learner.deadline_s)
+
+        state = {
+            "version": self._step,
+            "config_sha256": digest(self.config),
+            "curator": self._curator.state_dict(),
+            "ledger": self._ledger.state_dict(),
+        }
+        write_checkpoint(self._run.checkpoints, self._step, state, save_learner)
+
+
+def _with_disagreement(group: Group, config: JobConfig) -> Group:
+    kept = [r for r in group.rollouts if r.fate is Fate.TRAINED and r.total is not None]
+    if group.fate is not Fate.TRAINED or len(kept) < 2:
+        return group
+    rewards = np.array([rollout.total for rollout in kept], float)
+    likelihoods = np.array([r.completion.logprobs[~r.completion.forced].mean() for r in kept], float)
+    value = disagreement(rewards, likelihoods, config.curator.beta, config.curator.likelihood_beta)
+    return replace(group, disagreement=value)

@@ -54,10 +54,14 @@ def box_clearance(pose_a: ArrayLike, size_a: ArrayLike, pose_b: ArrayLike, size_
     cos, sin = np.abs(ca * cb + sa * sb), np.abs(ca * sb - sa * cb)
     long_b, wide_b = half_b[..., 0] * cos + half_b[..., 1] * sin, half_b[..., 0] * sin + half_b[..., 1] * cos
     long_a, wide_a = half_a[..., 0] * cos + half_a[..., 1] * sin, half_a[..., 0] * sin + half_a[..., 1] * cos
-    in_a = np.maximum(np.abs(ca * dx + sa * dy) - half_a[..., 0] - long_b,
-                      np.abs(ca * dy - sa * dx) - half_a[..., 1] - wide_b)
-    in_b = np.maximum(np.abs(cb * dx + sb * dy) - half_b[..., 0] - long_a,
-                      np.abs(cb * dy - sb * dx) - half_b[..., 1] - wide_a)
+    in_a = np.maximum(
+        np.abs(ca * dx + sa * dy) - half_a[..., 0] - long_b,
+        np.abs(ca * dy - sa * dx) - half_a[..., 1] - wide_b,
+    )
+    in_b = np.maximum(
+        np.abs(cb * dx + sb * dy) - half_b[..., 0] - long_a,
+        np.abs(cb * dy - sb * dx) - half_b[..., 1] - wide_a,
+    )
     return np.maximum(in_a, in_b)
 
 

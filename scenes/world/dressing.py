@@ -1,0 +1,200 @@
+"""Sizes, roads and distractors that situations share.
+
+Role: draws what surrounds the deciding factor, so that no object, marking or colour alone gives the decision
+away. Invariant: a distractor stays out of the expert's way by construction; the causality check confirms it.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numpy.random import Generator
+
+from scenes.world.spec import ACROSS, AGAINST, ALONG, AgentSpec, SceneSpec
+
+T0_S = 1.5
+"""Seconds of history before t0."""
+
+
+def chance(rng: Generator, share: float) -> bool:
+    """True with probability `share`."""
+    return bool(rng.random() < share)
+
+
+def side(rng: Generator) -> int:
+    """+1 or -1."""
+    return 1 if chance(rng, 0.5) else -1
+
+
+def size_of(rng: Generator, kind: str) -> tuple[float, float, float]:
+    """Length, width, height m drawn for a class."""
+    low, high = {
+        "car": ((3.8, 1.7, 1.4), (5.0, 1.95, 1.9)),
+        "truck": ((6.5, 2.2, 2.6), (9.0, 2.45, 3.4)),
+        "pedestrian": ((0.5, 0.5, 1.5), (0.7, 0.7, 1.9)),
+        "cyclist": ((1.7, 0.6, 1.6), (1.9, 0.7, 1.85)),
+        "cone": ((0.4, 0.4, 0.7), (0.45, 0.45, 0.9)),
+    }[kind]
+    length, width, height = rng.uniform(low, high)
+    return float(length), float(width), float(height)
+
+
+def vehicle_kind(rng: Generator, trucks: float = 0.2) -> str:
+    """ "car" or "truck"."""
+    return "truck" if chance(rng, trucks) else "car"
+
+
+def add(
+    spec: SceneSpec, rng: Generator, kind: str, s: float, d: float, v: float = 0.0, **more: object
+) -> AgentSpec:
+    """Append an agent with a drawn size. s is where it is at t0 if it keeps its speed (ACROSS: so is d)."""
+    agent = AgentSpec(f"agent-{len(spec.agents)}", kind, size_of(rng, kind), s, d, v, **more)  # type: ignore[arg-type]
+    if agent.course == ACROSS:
+        agent.d -= agent.sign * v * T0_S
+    else:
+        agent.s -= agent.course * v * T0_S
+    spec.agents.append(agent)
+    return agent
+
+
+def ego_t0(spec: SceneSpec) -> float:
+    """Where the ego's rear axle is at t0 if it keeps v0, m along the route."""
+    return spec.v0 * T0_S
+
+
+def road(rng: Generator, situation: str, v0: float, **fixed: object) -> SceneSpec:
+    """A road with drawn lanes, lines and edges; keyword arguments fix fields of the spec."""
+    spec = SceneSpec(situation, v0, v0 * rng.uniform(1.0, 1.02), float(rng.uniform(3.3, 3.7)))
+    spec.lanes_left = int(rng.choice([0, 0, 1, 2]))
+    spec.lanes_right = int(rng.choice([0, 0, 0, 1]))
+    spec.oncoming = int(rng.choice([1, 1, 2])) if spec.lanes_left < 2 else int(rng.choice([0, 1]))
+    spec.left_line = "dashed" if chance(rng, 0.6) else "solid"
+    spec.right_line = "dashed" if chance(rng, 0.7) else "solid"
+    spec.edge = "kerb" if chance(rng, 0.6) else "solid"
+    spec.shoulder = float(rng.uniform(2.0, 2.6)) if spec.lanes_right == 0 and chance(rng, 0.5) else 0.0
+    spec.onset = float(rng.uniform(0.1, 0.5))
+    for name, value in fixed.items():
+        setattr(spec, name, value)
+    if chance(rng, 0.35) and not spec.bends and "bends" not in fixed:
+        kappa = side(rng) * rng.uniform(0.2, 0.75) * 2.0 / v0**2
+        spec.bends.append(
+            (float(rng.uniform(-30.0, 60.0)), float(rng.uniform(60.0, 120.0)), float(min(kappa, 0.02)))
+        )
+    return spec
+
+
+def _spaced(rng: Generator, first: float, last: float, least: float, count: int) -> list[float]:
+    """Up to `count` positions at least `least` apart."""
+    places: list[float] = []
+    for s in rng.uniform(first, last, size=3 * count):
+        if len(places) < count and all(abs(s - other) >= least for other in places):
+            places.append(float(s))
+    return places
+
+
+def dress(spec: SceneSpec, rng: Generator, most: int, neighbours: bool = True, junction: bool = True) -> None:
+    """Add distractors until about `most` agents: oncoming and neighbouring traffic, parked cars off the path,
+    people on the pavement; sometimes a crosswalk or a junction with a green light and waiting cross traffic."""
+    start = ego_t0(spec)
+    free_stretch = math.isinf(spec.stop_s) and math.isinf(spec.cross_s) and not spec.bends
+    if junction and free_stretch and chance(rng, 0.3):
+        _green_junction(spec, rng, start + float(rng.uniform(25.0, 70.0)))
+    if not spec.crosswalks and not spec.turn and chance(rng, 0.3):
+        spec.crosswalks.append(start + float(rng.uniform(14.0, 60.0)))
+    if spec.oncoming > 0 and chance(rng, 0.6):
+        lane = spec.width * (spec.lanes_left + 1)
+        speed = float(rng.uniform(5.0, 12.0)) if not spec.turn else float(rng.uniform(3.0, 5.0))
+        for s in _spaced(rng, start + 15.0, start + 120.0, 18.0, int(rng.integers(1, 4))):
+            if len(spec.agents) < most:
+                add(spec, rng, vehicle_kind(rng), s, lane, speed, course=AGAINST)
+    if neighbours:
+        _neighbours(spec, rng, most)
+    _parked_off_path(spec, rng, most)
+    for _ in range(int(rng.integers(0, 4))):
+        if len(spec.agents) < most:
+            _bystander(spec, rng)
+
+
+def _neighbours(spec: SceneSpec, rng: Generator, most: int) -> None:
+    start = ego_t0(spec)
+    lanes = [spec.width * i for i in range(1, spec.lanes_left + 1)]
+    lanes += [-spec.width * i for i in range(1, spec.lanes_right + 1)]
+    for lane in lanes:
+        speed = spec.v0 * float(rng.uniform(0.85, 1.15))
+        for s in _spaced(rng, start + 3.0, start + 70.0, 16.0, int(rng.integers(0, 3))):
+            if len(spec.agents) < most:
+                add(spec, rng, vehicle_kind(rng), s, lane, speed, follows=True, v_event=speed)
+
+
+def _clear_of_junction(spec: SceneSpec, s: float, margin: float) -> bool:
+    marks = [m for m in (spec.stop_s, spec.cross_s) if math.isfinite(m)] + spec.crosswalks
+    return all(abs(s - mark) > margin + spec.cross_half for mark in marks)
+
+
+def _parked_off_path(spec: SceneSpec, rng: Generator, most: int) -> None:
+    if spec.shoulder <= 0.0 or not chance(rng, 0.6):
+        return
+    taken = [agent.s for agent in spec.agents if agent.v == 0.0]
+    for s in _spaced(rng, 4.0, ego_t0(spec) + 70.0, 9.5, int(rng.integers(1, 5))):
+        if (
+            len(spec.agents) < most
+            and _clear_of_junction(spec, s, 6.0)
+            and all(abs(s - t) > 10.0 for t in taken)
+        ):
+            agent = add(spec, rng, vehicle_kind(rng, 0.1), s, 0.0)
+            agent.d = spec.right_edge - agent.size[1] / 2 - float(rng.uniform(0.15, 0.4)) - 0.25
+
+
+def _bystander(spec: SceneSpec, rng: Generator) -> None:
+    s = ego_t0(spec) + float(rng.uniform(6.0, 50.0))
+    if chance(rng, 0.4) and spec.crosswalks:
+        s = spec.crosswalks[0] + float(rng.uniform(-1.0, 1.0))
+    right = chance(rng, 0.6)
+    off = float(rng.uniform(1.0, 3.0))
+    d = spec.right_edge - spec.shoulder - off if right else spec.left_edge + off
+    walks = 1.2 if chance(rng, 0.5) and not right else 0.0
+    add(spec, rng, "pedestrian", s, d, walks, course=AGAINST if walks else ALONG)
+
+
+def _green_junction(spec: SceneSpec, rng: Generator, at: float) -> None:
+    junction(spec, rng, at, "green")
+    for away in (-1, 1):
+        if chance(rng, 0.5):
+            edge = spec.left_edge if away > 0 else -spec.right_edge + spec.shoulder
+            d = away * (edge + float(rng.uniform(4.5, 8.0)))
+            add(
+                spec,
+                rng,
+                vehicle_kind(rng),
+                at - away * 0.5 * spec.cross_half * -1.0,
+                d,
+                course=ACROSS,
+                sign=-away,
+            )
+
+
+def junction(spec: SceneSpec, rng: Generator, at: float, control: str) -> None:
+    """Put a crossing road at s = `at`, with a stop line, a crosswalk and a control before it."""
+    spec.cross_half = float(rng.uniform(3.5, 7.0))
+    spec.cross_s, spec.control = at, control
+    walk = chance(rng, 0.6)
+    spec.stop_s = at - spec.cross_half - (5.5 if walk else 1.5)
+    if walk:
+        spec.crosswalks.append(at - spec.cross_half - 3.0)
+    spec.signal_far = chance(rng, 0.5)
+
+
+def cross_flow(spec: SceneSpec, rng: Generator, count: int) -> None:
+    """Cross traffic that has right of way while the expert is held at a red light."""
+    for _ in range(count):
+        away = side(rng)
+        add(
+            spec,
+            rng,
+            vehicle_kind(rng),
+            spec.cross_s + away * 0.5 * spec.cross_half,
+            away * -float(rng.uniform(-14.0, 30.0)) * -1.0,
+            float(rng.uniform(5.0, 9.0)),
+            course=ACROSS,
+            sign=-away,
+        )

@@ -1,0 +1,1 @@
+"""Commands of `ar1`, one a file."""

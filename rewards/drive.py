@@ -1,0 +1,57 @@
+"""What a predicted trajectory does, in the terms that reasoning text uses.
+
+Role: the evidence side of the consistency reward: meta-actions on both axes and a few net quantities.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from rewards.comfort import REVERSING_MPS
+from rewards.lane_frame import LaneFrame, lane_frame
+from rewards.meta_actions import Segment, lateral_segments, longitudinal_segments
+from scenes.clip import RoadMap
+from scenes.trajectory import STEP_S
+
+
+@dataclass(frozen=True)
+class Drive:
+    """speed: [K] m/s with t0 first; longitudinal and lateral: meta-action segments; turned: net heading change
+    rad, left positive; frame: the drive seen from its lane; reverses: it drives backwards at some step."""
+
+    speed: np.ndarray
+    longitudinal: tuple[Segment, ...]
+    lateral: tuple[Segment, ...]
+    turned: float
+    frame: LaneFrame
+    reverses: bool
+
+    def peak_shift(self, side: int) -> float:
+        """Largest sideways displacement m towards `side` (+1 left, -1 right) since t0."""
+        return float((side * self.frame.shift).max())
+
+    @property
+    def final_shift(self) -> float:
+        """Sideways displacement m at the end since t0, left positive."""
+        return float(self.frame.shift[-1])
+
+
+def with_start(states: np.ndarray, actions: np.ndarray) -> np.ndarray:
+    """States [T + 1, 4] with the one at t0 in front: the origin, at the speed that the first action left."""
+    start = np.array([0.0, 0.0, 0.0, states[0, 3] - actions[0, 0] * STEP_S])
+    return np.concatenate([start[None], states])
+
+
+def measure(states: np.ndarray, actions: np.ndarray, road: RoadMap | None) -> Drive:
+    """The drive of states [T, 4] and actions [T, 2] in the clip's ego frame."""
+    full = with_start(states, actions)
+    return Drive(
+        speed=full[:, 3],
+        longitudinal=tuple(longitudinal_segments(full)),
+        lateral=tuple(lateral_segments(full)),
+        turned=float(full[-1, 2] - full[0, 2]),
+        frame=lane_frame(full, road),
+        reverses=bool((full[:, 3] < REVERSING_MPS).any()),
+    )

@@ -145,14 +145,20 @@ def _poses(name: str, poses: ArrayLike, least: int) -> np.ndarray:
     return array
 
 
+def fitted_speeds(poses: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: float = STEP_S) -> np.ndarray:
+    """Speeds [..., n] m/s along a motion, least squares on all its poses [..., n, 3 or 4] of x, y, yaw (a speed
+    column is not used)."""
+    array = _poses("poses", poses, 4)
+    bands, rhs = _speed_system(array[..., :2], np.unwrap(array[..., 2], axis=-1), settings.v_lambda, dt)
+    return _solve_with_ridge(bands, rhs, settings.v_ridge)
+
+
 def initial_speed(history: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: float = STEP_S) -> np.ndarray:
     """Speed m/s at the last history pose, least squares on the whole history.
 
     history: [..., H, 3 or 4] of x, y, yaw (a speed column is not used). Returns [...].
     """
-    poses = _poses("history", history, 4)
-    bands, rhs = _speed_system(poses[..., :2], np.unwrap(poses[..., 2], axis=-1), settings.v_lambda, dt)
-    return _solve_with_ridge(bands, rhs, settings.v_ridge)[..., -1]
+    return fitted_speeds(_poses("history", history, 4), settings, dt)[..., -1]
 
 
 def fit_actions(

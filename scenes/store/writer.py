@@ -146,7 +146,8 @@ def _checked_frames(clip: Clip, rig: CameraRig) -> np.ndarray:
         raise StoreError(f"clip {clip.clip_id!r} has no images; draw them with scenes.render.with_cameras")
     if cameras.names != rig.names or cameras.frames.shape != shape or cameras.frames.dtype != np.uint8:
         raise StoreError(
-            f"clip {clip.clip_id!r} has {cameras.frames.dtype} images {cameras.frames.shape} of {cameras.names};"
+            f"clip {clip.clip_id!r} has {cameras.frames.dtype} images {cameras.frames.shape}"
+            f" of {cameras.names};"
             f" the store's rig takes uint8 {shape} of {rig.names}"
         )
     return np.ascontiguousarray(cameras.frames)

@@ -41,6 +41,7 @@ class Traffic:
     shift: np.ndarray
     shift_s: np.ndarray
     parked: np.ndarray
+    edge: np.ndarray
 
     @property
     def half_long(self) -> np.ndarray:
@@ -116,17 +117,19 @@ def _traffic(specs: Sequence[SceneSpec]) -> Traffic:
     arrays["shift_s"][:] = 1.0
     present, parked, follows = np.zeros(shape, bool), np.zeros(shape, bool), np.zeros(shape, bool)
     kind, course, sign = np.zeros(shape, np.int64), np.ones(shape, np.int64), np.ones(shape, np.int64)
-    size = np.ones((*shape, 3))
+    size, edge = np.ones((*shape, 3)), np.zeros(shape, np.int64)
     for b, spec in enumerate(specs):
         if len(spec.agents) > SLOTS:
             raise ValueError(f"situation {spec.situation!r} drew {len(spec.agents)} agents; at most {SLOTS}")
         for n, agent in enumerate(spec.agents):
             present[b, n], follows[b, n], parked[b, n] = True, agent.follows, _is_parked(agent)
             kind[b, n], course[b, n], sign[b, n] = KINDS.index(agent.kind), agent.course, agent.sign
-            size[b, n] = agent.size
+            size[b, n], edge[b, n] = agent.size, agent.edge
             for name, values in arrays.items():
                 values[b, n] = getattr(agent, name)
-    return Traffic(present, kind, size, course=course, sign=sign, follows=follows, parked=parked, **arrays)
+    return Traffic(
+        present, kind, size, course=course, sign=sign, follows=follows, parked=parked, edge=edge, **arrays
+    )
 
 
 def _is_parked(agent: AgentSpec) -> bool:

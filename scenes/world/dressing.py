@@ -57,6 +57,12 @@ def add(
     return agent
 
 
+def rename(spec: SceneSpec) -> None:
+    """Number the agents again after some were taken away."""
+    for i, agent in enumerate(spec.agents):
+        agent.name = f"agent-{i}"
+
+
 def ego_t0(spec: SceneSpec) -> float:
     """Where the ego's rear axle is at t0 if it keeps v0, m along the route."""
     return spec.v0 * T0_S
@@ -92,7 +98,14 @@ def _spaced(rng: Generator, first: float, last: float, least: float, count: int)
     return places
 
 
-def dress(spec: SceneSpec, rng: Generator, most: int, neighbours: bool = True, junction: bool = True) -> None:
+def dress(
+    spec: SceneSpec,
+    rng: Generator,
+    most: int,
+    neighbours: bool = True,
+    junction: bool = True,
+    oncoming: bool = True,
+) -> None:
     """Add distractors until about `most` agents: oncoming and neighbouring traffic, parked cars off the path,
     people on the pavement; sometimes a crosswalk or a junction with a green light and waiting cross traffic."""
     start = ego_t0(spec)
@@ -101,18 +114,41 @@ def dress(spec: SceneSpec, rng: Generator, most: int, neighbours: bool = True, j
         _green_junction(spec, rng, start + float(rng.uniform(25.0, 70.0)))
     if not spec.crosswalks and not spec.turn and chance(rng, 0.3):
         spec.crosswalks.append(start + float(rng.uniform(14.0, 60.0)))
-    if spec.oncoming > 0 and chance(rng, 0.6):
-        lane = spec.width * (spec.lanes_left + 1)
-        speed = float(rng.uniform(5.0, 12.0)) if not spec.turn else float(rng.uniform(3.0, 5.0))
-        for s in _spaced(rng, start + 15.0, start + 120.0, 18.0, int(rng.integers(1, 4))):
-            if len(spec.agents) < most:
-                add(spec, rng, vehicle_kind(rng), s, lane, speed, course=AGAINST)
+    if oncoming and spec.oncoming > 0 and chance(rng, 0.6):
+        _oncoming(spec, rng, most)
     if neighbours:
         _neighbours(spec, rng, most)
     _parked_off_path(spec, rng, most)
     for _ in range(int(rng.integers(0, 4))):
         if len(spec.agents) < most:
             _bystander(spec, rng)
+
+
+def _oncoming(spec: SceneSpec, rng: Generator, most: int) -> None:
+    """Oncoming traffic; where it must not drive on (a junction that is not green, somebody on a crosswalk) it
+    waits behind the obstruction or has passed it."""
+    start, lane = ego_t0(spec), spec.width * (spec.lanes_left + 1)
+    speed = float(rng.uniform(5.0, 12.0)) if not spec.turn else float(rng.uniform(3.0, 5.0))
+    walked = [a.s for a in spec.agents if a.kind == "pedestrian" and a.course == ACROSS]
+    shut = (
+        spec.cross_s
+        if math.isfinite(spec.cross_s) and spec.control != "green"
+        else min(walked, default=math.inf)
+    )
+    half = spec.cross_half if math.isfinite(spec.cross_s) else 0.0
+    waits = shut + half + 4.0
+    for s in _spaced(rng, start + 15.0, start + 120.0, 18.0, int(rng.integers(1, 4))):
+        if len(spec.agents) >= most:
+            return
+        kind = vehicle_kind(rng)
+        if s < shut - half - 8.0:
+            add(spec, rng, kind, s, lane, speed, course=AGAINST)
+        elif math.isfinite(shut):
+            agent = add(spec, rng, kind, 0.0, lane, course=AGAINST)
+            agent.s = waits + agent.size[0] / 2
+            waits += agent.size[0] + 2.5
+        else:
+            add(spec, rng, kind, s, lane, speed, course=AGAINST)
 
 
 def _neighbours(spec: SceneSpec, rng: Generator, most: int) -> None:
@@ -149,10 +185,12 @@ def _bystander(spec: SceneSpec, rng: Generator) -> None:
     s = ego_t0(spec) + float(rng.uniform(6.0, 50.0))
     if chance(rng, 0.4) and spec.crosswalks:
         s = spec.crosswalks[0] + float(rng.uniform(-1.0, 1.0))
+    if abs(s - spec.cross_s) < spec.cross_half + 1.0:
+        return
     right = chance(rng, 0.6)
     off = float(rng.uniform(1.0, 3.0))
     d = spec.right_edge - spec.shoulder - off if right else spec.left_edge + off
-    walks = 1.2 if chance(rng, 0.5) and not right else 0.0
+    walks = 1.2 if chance(rng, 0.5) and not right and math.isinf(spec.cross_s) else 0.0
     add(spec, rng, "pedestrian", s, d, walks, course=AGAINST if walks else ALONG)
 
 
@@ -166,7 +204,7 @@ def _green_junction(spec: SceneSpec, rng: Generator, at: float) -> None:
                 spec,
                 rng,
                 vehicle_kind(rng),
-                at - away * 0.5 * spec.cross_half * -1.0,
+                at + away * 0.5 * spec.cross_half,
                 d,
                 course=ACROSS,
                 sign=-away,
@@ -186,15 +224,7 @@ def junction(spec: SceneSpec, rng: Generator, at: float, control: str) -> None:
 
 def cross_flow(spec: SceneSpec, rng: Generator, count: int) -> None:
     """Cross traffic that has right of way while the expert is held at a red light."""
-    for _ in range(count):
-        away = side(rng)
-        add(
-            spec,
-            rng,
-            vehicle_kind(rng),
-            spec.cross_s + away * 0.5 * spec.cross_half,
-            away * -float(rng.uniform(-14.0, 30.0)) * -1.0,
-            float(rng.uniform(5.0, 9.0)),
-            course=ACROSS,
-            sign=-away,
-        )
+    for away in (-1, 1):
+        speed, lane = float(rng.uniform(5.0, 9.0)), spec.cross_s + away * 0.5 * spec.cross_half
+        for d in _spaced(rng, -14.0, 32.0, 14.0, count):
+            add(spec, rng, vehicle_kind(rng), lane, away * d, speed, course=ACROSS, sign=-away)

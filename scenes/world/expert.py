@@ -19,6 +19,9 @@ from scenes.world.traffic import ACCEL, HARDEST, interaction
 
 HALF_WIDTH = 0.95
 JERK, HARD_JERK = 3.5, 8.0
+PULL_OUT_M = 7.0
+"""Distance the expert keeps behind an obstacle that it waits to drive around, m."""
+STOP_BRAKING, END_BRAKING, FADE = 1.8, 0.25, 0.8
 WALK = KINDS.index("pedestrian")
 
 
@@ -49,25 +52,46 @@ class Speed:
     cost: np.ndarray
 
 
-def _wall(v: np.ndarray, gap: np.ndarray) -> np.ndarray:
-    """Braking term before a line `gap` m ahead of the bumper; the last metre is a soft, complete stop."""
-    brake = interaction(v, v, gap, headway=0.2, least=1.0)
-    hold = (v < 1.0) & (gap < 3.5)
-    return np.where(hold, np.maximum(brake, ACCEL + 0.8 * v + 0.2), brake)
+def _soft_braking(v: np.ndarray) -> np.ndarray:
+    """Deceleration m/s² of a comfortable stop at speed v: it fades so that the last step has little jerk."""
+    return np.minimum(STOP_BRAKING, END_BRAKING + FADE * v)
 
 
-def _agent_terms(batch: Batch, state: State, plan: Plan) -> tuple[np.ndarray, np.ndarray]:
+def _stopping_distance(v: np.ndarray) -> np.ndarray:
+    """Distance m that _soft_braking takes from speed v to 0: the integral of v/b(v)."""
+    knee = (STOP_BRAKING - END_BRAKING) / FADE
+    slow = np.minimum(v, knee)
+    soft = slow / FADE - END_BRAKING / FADE**2 * np.log1p(FADE * slow / END_BRAKING)
+    return soft + np.maximum(v * v - knee * knee, 0.0) / (2.0 * STOP_BRAKING)
+
+
+def _wall(v: np.ndarray, gap: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Braking term before a line `gap` m ahead of the bumper: little while the stopping distance is well below
+    the gap, a comfortable stop when it equals it, harder when it exceeds it. free: acceleration without it."""
+    urgency = np.minimum((_stopping_distance(v) / np.maximum(gap, 0.05)) ** 4, 2.5)
+    hold = (gap < 0.5) & (v < 0.5)
+    push = np.maximum(free, 0.0)
+    return np.where(hold, push + _soft_braking(v), (push + _soft_braking(v)) * urgency)
+
+
+def _agent_terms(batch: Batch, state: State, plan: Plan, free: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Braking terms [B, N] of all agents and the kinds [B, N] of constraint they are."""
     traffic = batch.traffic
-    v, d, rate = state.v[:, None], plan.agent_d, plan.agent_rate
+    v, d, rate, push = state.v[:, None], plan.agent_d, plan.agent_rate, free[:, None]
     reach = HALF_WIDTH + traffic.half_wide + 0.25
     soon = d + np.where(traffic.course == 0, 0.0, np.clip(1.2 * rate, -1.6, 1.6))
     in_way = traffic.present & (np.abs(soon - plan.target[:, None]) < reach) & (plan.front_gap > -2.0)
     along, against, across = traffic.course == 1, traffic.course == -1, traffic.course == 0
     closing = v - np.where(along, state.agent_v, 0.0)
     lead = interaction(v, closing, plan.front_gap)
-    wall = _wall(v, plan.front_gap - 1.0)
+    wall = _wall(v, plan.front_gap - np.where(traffic.edge != 0, PULL_OUT_M, 1.5), push)
     terms = np.where(along & in_way, np.where(traffic.parked, wall, lead), 0.0)
+    asleep = (state.time < batch.onset)[:, None] & (traffic.edge != 0)
+    terms = np.where(asleep, 0.0, terms)
+    # Pulling out from near standstill: creep until beside the obstacle's line, not into its corner.
+    corner = (traffic.edge != 0) & ~in_way & traffic.present & (plan.front_gap > -1.0) & (v < 4.0)
+    corner &= np.abs(d - state.d[:, None]) < HALF_WIDTH + traffic.half_wide + 0.2
+    terms = np.where(corner, _wall(v, plan.front_gap - 0.5, push), terms)
     kinds = np.where(traffic.parked, int(Bound.OBSTACLE), int(Bound.LEAD))
     # Whoever crosses is given way until off the expert's corridor; signals govern crossing vehicles.
     walks = traffic.kind == WALK
@@ -81,18 +105,22 @@ def _agent_terms(batch: Batch, state: State, plan: Plan) -> tuple[np.ndarray, np
     line = batch.stop_s[:, None] - state.s[:, None] - EGO_FRONT
     before = np.where(line > -0.5, np.minimum(line, plan.front_gap - 2.0), plan.front_gap - 2.0)
     held &= before > -1.0
-    terms = np.where(held, _wall(v, before), terms)
+    terms = np.where(held, _wall(v, before, push), terms)
     kinds = np.where(across, np.where(walks, int(Bound.WALKER), int(Bound.CROSSING)), kinds)
     # Meeting an oncoming vehicle that needs the expert's space: stop short of the meeting point.
     meeting = traffic.present & against & (plan.front_gap > -4.0) & (np.abs(d) < reach)
+    meeting &= (state.time >= batch.onset)[:, None]
     meeting &= plan.front_gap < (v + state.agent_v) * 5.0 + 10.0
-    terms = np.where(meeting, _wall(v, np.maximum(0.5 * plan.front_gap - 5.0, 0.6)), terms)
+    aside = (plan.mode == Mode.PULL_OVER)[:, None]
+    ease = np.maximum(push, 0.0) + 0.8 * _soft_braking(v)
+    wait = _wall(v, np.maximum(0.5 * plan.front_gap - 3.0, 0.0), push)
+    terms = np.where(meeting, np.where(aside, ease, wait), terms)
     kinds = np.where(against, int(Bound.ONCOMING), kinds)
     return terms, kinds
 
 
 def _blocked_terms(
-    batch: Batch, state: State, plan: Plan, terms: np.ndarray, kinds: np.ndarray
+    batch: Batch, state: State, plan: Plan, free: np.ndarray, terms: np.ndarray, kinds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Name the blocker when the expert waits behind an obstacle for it, and drop back from one alongside."""
     rows = np.arange(len(plan.target))
@@ -105,7 +133,9 @@ def _blocked_terms(
     terms = np.where(shut, 0.0, terms)
     gap = np.maximum(plan.front_gap[rows, slot], 1.5)
     back = np.minimum(interaction(state.v, state.v - state.agent_v[rows, slot], gap, 0.6, 2.5), ACCEL + 1.6)
-    wall_end = np.where(plan.needs_gap, _wall(state.v, batch.lane_end_s - state.s - EGO_FRONT - 4.0), 0.0)
+    wall_end = np.where(
+        plan.needs_gap, _wall(state.v, batch.lane_end_s - state.s - EGO_FRONT - 4.0, free), 0.0
+    )
     term = np.where(against, obstacle, np.maximum(back, np.maximum(obstacle, wall_end)))
     use = blocked & (waits | plan.needs_gap)
     terms[rows, slot] = np.where(use, np.maximum(terms[rows, slot], term), terms[rows, slot])
@@ -118,12 +148,12 @@ def drive(batch: Batch, state: State, plan: Plan) -> Speed:
     """The expert's acceleration at this step."""
     v = state.v
     free = ACCEL * np.maximum(1.0 - (v / batch.v_set) ** 4, -1.0)
-    terms, kinds = _agent_terms(batch, state, plan)
-    terms, kinds = _blocked_terms(batch, state, plan, terms, kinds)
+    terms, kinds = _agent_terms(batch, state, plan, free)
+    terms, kinds = _blocked_terms(batch, state, plan, free, terms, kinds)
     agent = np.argmax(terms, axis=1)
     rows = np.arange(len(v))
     line = batch.stop_s - state.s - EGO_FRONT
-    wall = np.where(line > -1.0, _wall(v, line - 0.3), 0.0)
+    wall = np.where(line > -1.0, _wall(v, line - 0.4, free), 0.0)
     allowed = batch.routes.row(batch.routes.allowed, state.s + 0.4 * v)
     bend = np.where(allowed < batch.v_set, free - np.clip((allowed - v) / 0.7, -2.5, ACCEL), 0.0)
     end = batch.lane_end_s - state.s - EGO_FRONT - 4.0
@@ -133,7 +163,7 @@ def drive(batch: Batch, state: State, plan: Plan) -> Speed:
             np.maximum(bend, 0.0),
             np.where(batch.control == 1, wall, 0.0),
             np.where(batch.control == 3, wall, 0.0),
-            np.where(staying, _wall(v, np.where(staying, end, 1e6)), 0.0),
+            np.where(staying, _wall(v, np.where(staying, end, 1e6), free), 0.0),
         ]
     )
     rule = np.argmax(rules, axis=0)

@@ -103,8 +103,7 @@ def _speed_candidate(spec: SceneSpec, trace: Trace, b: int, bound: Bound, slot: 
     if bound in rules:
         return Candidate(rules[bound], None)
     if bound is Bound.LEAD:
-        came_in = abs(trace.agents[b, 0, slot, 1]) > 0.5 * spec.width
-        kind = FactorKind.CUT_IN_VEHICLE if came_in else FactorKind.LEAD_VEHICLE
+        kind = FactorKind.CUT_IN_VEHICLE if spec.agents[slot].shift != 0.0 else FactorKind.LEAD_VEHICLE
         return Candidate(_agent_kind(spec, slot, kind), slot)
     kinds = {
         Bound.WALKER: FactorKind.PEDESTRIAN,
@@ -120,6 +119,10 @@ def _longitudinal(
     spec: SceneSpec, trace: Trace, b: int, ambiguity: float
 ) -> tuple[Longitudinal, list[Candidate]]:
     costs = _costs(trace, b)
+    # A vehicle that the expert lets go first to find a gap is its lead afterwards: one decision.
+    let_go = costs[Bound.GAP] > 0.0
+    costs[Bound.GAP] += np.where(let_go, costs[Bound.LEAD], 0.0)
+    costs[Bound.LEAD] = np.where(let_go, 0.0, costs[Bound.LEAD])
     totals: dict[Longitudinal, float] = {}
     for bound, decision in DECISION_OF.items():
         totals[decision] = totals.get(decision, 0.0) + float(costs[bound].sum())
@@ -162,8 +165,9 @@ def _lateral(spec: SceneSpec, trace: Trace, b: int) -> tuple[Lateral, Direction 
         return manoeuvre, side, [Candidate(FactorKind.LANE_END, None)]
     if slot < 0:
         raise RefusedError("manoeuvre without a cause")
+    stands = trace.agents[b, : NOW + 1, slot, 2].max() == 0.0
     kinds = {
-        Mode.CHANGE: FactorKind.LEAD_VEHICLE,
+        Mode.CHANGE: FactorKind.PARKED_VEHICLE if stands else FactorKind.LEAD_VEHICLE,
         Mode.PULL_OVER: FactorKind.ONCOMING_VEHICLE,
         Mode.ABORT: FactorKind.ADJACENT_VEHICLE,
     }
@@ -211,6 +215,7 @@ def decide(spec: SceneSpec, trace: Trace, b: int, ambiguity: float) -> Decision:
         longitudinal = Longitudinal.PASSING_ACCELERATION
     candidates: list[Candidate] = []
     for candidate in [*why_speed, *why_lateral, *_blocked(spec, trace, b)]:
-        if candidate not in candidates and not any(c.slot == candidate.slot is not None for c in candidates):
+        same_agent = any(other.slot == candidate.slot is not None for other in candidates)
+        if not same_agent and all(other.kind is not candidate.kind for other in candidates):
             candidates.append(candidate)
     return Decision(longitudinal, lateral, direction, tuple(candidates))

@@ -21,7 +21,7 @@ HALF_WIDTH = 0.95
 MARGIN, CONE_MARGIN = 0.6, 0.4
 SLOW_LEAD = 0.72
 """A lead slower than this share of the set speed is worth passing."""
-CONE, CYCLIST = KINDS.index("cone"), KINDS.index("cyclist")
+CONE = KINDS.index("cone")
 
 
 class Mode(IntEnum):
@@ -110,15 +110,13 @@ class _Nudge:
 def _nudge(batch: Batch, state: State, sight: _Sight) -> _Nudge:
     traffic, v = batch.traffic, state.v[:, None]
     rows = np.arange(len(state.v))
-    slow = traffic.parked | ((traffic.kind == CYCLIST) & (traffic.course == 1))
-    beside = (
-        traffic.present & slow & (np.abs(sight.d) > 0.1) & ((np.abs(sight.d) > 0.7) | (traffic.kind == CONE))
-    )
-    beside &= (sight.front < np.maximum(14.0, 4.2 * v)) & (sight.rear < 1.0)
+    beside = traffic.present & (traffic.edge != 0)
+    near = np.maximum(14.0, 4.2 * v) + np.where(traffic.kind == CONE, 12.0, 0.0)
+    beside &= (sight.front < near) & (sight.rear < 1.0)
     margin = np.where(traffic.kind == CONE, CONE_MARGIN, MARGIN)
     room = HALF_WIDTH + traffic.half_wide + margin
-    left = np.where(beside & (sight.d < 0.0), sight.d + room, -np.inf)
-    right = np.where(beside & (sight.d > 0.0), room - sight.d, -np.inf)
+    left = np.where(beside & (traffic.edge < 0), sight.d + room, -np.inf)
+    right = np.where(beside & (traffic.edge > 0), room - sight.d, -np.inf)
     by_left, by_right = np.argmax(left, axis=1), np.argmax(right, axis=1)
     most_left, most_right = left[rows, by_left], right[rows, by_right]
     goes_left = most_left >= most_right
@@ -126,7 +124,7 @@ def _nudge(batch: Batch, state: State, sight: _Sight) -> _Nudge:
     slot = np.where(goes_left, by_left, by_right)
     wanted = size > 0.12
     shift = np.where(wanted, np.where(goes_left, size, -size), 0.0)
-    same_side = beside & (np.sign(sight.d) == np.where(goes_left, -1.0, 1.0)[:, None])
+    same_side = beside & (traffic.edge == np.where(goes_left, -1, 1)[:, None])
     end = np.max(np.where(same_side, sight.front + 2.0 * traffic.half_long, -np.inf), axis=1)
     return _Nudge(shift, np.where(wanted, slot, -1), np.where(wanted, end, 0.0))
 
@@ -181,6 +179,7 @@ def _passable(batch: Batch, state: State, sight: _Sight) -> np.ndarray:
     """Agents [B, N] ahead in the lane that drive so slowly that passing is worth a lane change."""
     traffic = batch.traffic
     slow = traffic.present & (traffic.course == 1) & (state.agent_v < SLOW_LEAD * batch.v_set[:, None])
+    slow &= traffic.edge == 0
     in_lane = (np.abs(sight.d) < 1.2) & (sight.front > 0.0) & (sight.front < 6.0 + 4.0 * state.v[:, None])
     junction_near = (batch.control == 1) | (batch.control == 3)
     return slow & in_lane & ~junction_near[:, None]

@@ -18,6 +18,7 @@ from scenes.world.dressing import (
     dress,
     ego_t0,
     junction,
+    rename,
     road,
     side,
     size_of,
@@ -132,7 +133,7 @@ def red_light(rng: Generator) -> SceneSpec:
     shift = ego_t0(spec) + EGO_FRONT + distance - spec.stop_s
     spec.stop_s, spec.cross_s = spec.stop_s + shift, spec.cross_s + shift
     spec.crosswalks = [c + shift for c in spec.crosswalks]
-    cross_flow(spec, rng, int(rng.integers(0, 3)))
+    cross_flow(spec, rng, int(rng.integers(0, 2)))
     dress(spec, rng, 9, neighbours=chance(rng, 0.3), junction=False)
     return spec
 
@@ -141,7 +142,8 @@ def stop_sign(rng: Generator) -> SceneSpec:
     """A stop sign at a junction."""
     spec = red_light(rng)
     spec.situation, spec.control = "stop_sign", "stop"
-    spec.agents = [agent for agent in spec.agents if agent.course != ACROSS]
+    spec.agents = [agent for agent in spec.agents if agent.course != ACROSS and not agent.follows]
+    rename(spec)
     return spec
 
 
@@ -155,7 +157,7 @@ def pedestrian(rng: Generator) -> SceneSpec:
     d = edge + inward if sign > 0 else edge - inward
     s = spec.crosswalks[0] + _u(rng, -0.8, 0.8)
     add(spec, rng, "pedestrian", s, d, _u(rng, 0.9, 1.4), course=ACROSS, sign=sign)
-    dress(spec, rng, 9, junction=False)
+    dress(spec, rng, 9, neighbours=False, junction=False)
     return spec
 
 
@@ -170,25 +172,17 @@ def cross_traffic(rng: Generator) -> SceneSpec:
     away = side(rng)
     v = _u(rng, 5.0, 9.0)
     lane = spec.cross_s + away * 0.5 * spec.cross_half
-    arrives = _u(rng, 1.2, 3.0)
+    arrives = _u(rng, 1.6, 3.3)
     add(spec, rng, vehicle_kind(rng), lane, away * (3.0 + v * arrives), v, course=ACROSS, sign=-away)
-    if chance(rng, 0.4):
-        add(
-            spec,
-            rng,
-            vehicle_kind(rng),
-            lane,
-            away * (16.0 + v * (arrives + 0.8)),
-            v,
-            course=ACROSS,
-            sign=-away,
-        )
+    if chance(rng, 0.4):  # one that has passed already
+        other = spec.cross_s - away * 0.5 * spec.cross_half
+        add(spec, rng, vehicle_kind(rng), other, away * _u(rng, 7.0, 14.0), v, course=ACROSS, sign=away)
     dress(spec, rng, 9, neighbours=False, junction=False)
     return spec
 
 
 def _parked(spec: SceneSpec, rng: Generator, shift: float, gap: float, kind: str = "car") -> AgentSpec:
-    agent = add(spec, rng, kind, ego_t0(spec) + EGO_FRONT + gap + 2.5, 0.0)
+    agent = add(spec, rng, kind, ego_t0(spec) + EGO_FRONT + gap + 2.5, 0.0, edge=-1)
     agent.d = shift - 0.6 - 0.95 - agent.size[1] / 2
     return agent
 
@@ -207,11 +201,7 @@ def nudge_out(rng: Generator) -> SceneSpec:
     spec.lanes_left = min(spec.lanes_left, 1)
     spec.oncoming = max(spec.oncoming, 1)
     _parked(spec, rng, _u(rng, 1.35, 2.3), spec.v0 * _u(rng, 2.6, 3.6) + 4.0, vehicle_kind(rng))
-    oncoming = spec.oncoming
-    if spec.lanes_left == 0:
-        spec.oncoming = 0
-    dress(spec, rng, 8, neighbours=False)
-    spec.oncoming = oncoming
+    dress(spec, rng, 8, neighbours=False, oncoming=spec.lanes_left > 0)
     return spec
 
 
@@ -221,13 +211,9 @@ def nudge_oncoming(rng: Generator) -> SceneSpec:
     gap = spec.v0 * _u(rng, 2.4, 3.2) + 4.0
     _parked(spec, rng, _u(rng, 1.35, 2.3), gap, vehicle_kind(rng))
     v = _u(rng, 5.0, 8.0)
-    meets = ego_t0(spec) + gap + v * _u(rng, 2.5, 4.5)
+    meets = ego_t0(spec) + gap + v * _u(rng, 3.0, 5.0)
     add(spec, rng, vehicle_kind(rng), meets, spec.width, v, course=AGAINST)
-    if chance(rng, 0.6):
-        add(spec, rng, vehicle_kind(rng), meets + 16.0 + v, spec.width, v, course=AGAINST)
-    spec.oncoming = 0
-    dress(spec, rng, 8, neighbours=False)
-    spec.oncoming = 1
+    dress(spec, rng, 8, neighbours=False, oncoming=False)
     return spec
 
 
@@ -243,7 +229,8 @@ def cones(rng: Generator) -> SceneSpec:
     count = int(rng.integers(3, 6))
     for i in range(count):
         tip = need - 0.4 - 0.95 - 0.215 - 0.5 * (count - 1 - i) * _u(rng, 0.7, 1.0)
-        add(spec, rng, "cone", first + 3.0 * i, tip if from_right else -tip)
+        edge = -1 if from_right else 1
+        add(spec, rng, "cone", first + 3.0 * i, -edge * tip, edge=edge)
     dress(spec, rng, 11, neighbours=not out)
     return spec
 
@@ -253,7 +240,7 @@ def cyclist(rng: Generator) -> SceneSpec:
     spec = road(rng, "cyclist", _u(rng, 6.0, 9.5), lanes_right=0)
     v = _u(rng, 2.0, 3.5)
     gap = (spec.v0 - v) * _u(rng, 2.0, 3.2) + 4.0
-    agent = add(spec, rng, "cyclist", ego_t0(spec) + EGO_FRONT + gap, 0.0, v)
+    agent = add(spec, rng, "cyclist", ego_t0(spec) + EGO_FRONT + gap, 0.0, v, edge=-1)
     agent.d = _u(rng, 0.55, 0.5 * spec.width - 0.8) - 0.6 - 0.95 - agent.size[1] / 2
     dress(spec, rng, 9)
     return spec
@@ -350,8 +337,7 @@ def lane_end_blocked(rng: Generator) -> SceneSpec:
     spec.lane_end_s = ego_t0(spec) + EGO_FRONT + spec.v0 * _u(rng, 4.0, 5.5) + 6.0
     v = spec.v0 * _u(rng, 0.92, 1.0)
     add(spec, rng, vehicle_kind(rng), ego_t0(spec) + _u(rng, 5.5, 10.0), spec.width, v)
-    for i, agent in enumerate(spec.agents):
-        agent.name = f"agent-{i}"
+    rename(spec)
     return spec
 
 
@@ -379,8 +365,7 @@ def pull_over(rng: Generator) -> SceneSpec:
     spec.agents.append(agent)
     dress(spec, rng, 6, neighbours=False, junction=False)
     spec.agents = [a for a in spec.agents if not (a.v == 0.0 and a.kind in ("car", "truck"))]
-    for i, a in enumerate(spec.agents):
-        a.name = f"agent-{i}"
+    rename(spec)
     return spec
 
 

@@ -21,7 +21,8 @@ ALONG, AGAINST, ACROSS = 1, -1, 0
 class AgentSpec:
     """One road user. course: ALONG the ego's route, AGAINST it or ACROSS it (then v moves d, towards the side
     of `sign`). From t_event on it moves towards v_event at rate a_event. From t_shift on it shifts sideways
-    by `shift` m within shift_s. follows: keeps distance to whoever drives ahead in its lane (IDM)."""
+    by `shift` m within shift_s. follows: keeps distance to whoever drives ahead in its lane (IDM). edge: the
+    side (+1 left, -1 right) from which a standing obstacle reaches into the lane; 0 when it does not."""
 
     name: str
     kind: str
@@ -38,6 +39,7 @@ class AgentSpec:
     t_shift: float = math.inf
     shift: float = 0.0
     shift_s: float = 3.0
+    edge: int = 0
 
 
 @dataclass

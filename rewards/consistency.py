@@ -11,7 +11,6 @@ its label's own text, by decision.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,20 +19,23 @@ from rewards.consistency_rules import (
     ACCELERATE_WORDS,
     KEEP_WORDS,
     LATERAL_RULES,
+    LINE_CAUSES,
     LONGITUDINAL_RULES,
     SLOW_WORDS,
+    STOP_GAP_M,
     STOP_WORDS,
     PathRule,
     SpeedRule,
 )
 from rewards.decision_phrases import Speed
 from rewards.description import Component, Need
-from rewards.drive import Drive, measure
+from rewards.drive import STANDSTILL_MPS, Drive, front_m, measure
+from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, parse_intent
 from rewards.meta_actions import LongitudinalAction
 from rewards.score import ClipView, RolloutView, Score
-from scenes.clip import RoadMap
-from scenes.decisions import Direction
+from scenes.clip import Clip
+from scenes.decisions import Direction, Longitudinal
 
 SPEED_WORDS = {
     Speed.STOP: STOP_WORDS,
@@ -58,20 +60,24 @@ class ConsistencyReward:
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module."""
-        return [self._score(rollout, clips[rollout.clip_id].road) for rollout in rollouts]
+        return [self._score(rollout, clips[rollout.clip_id]) for rollout in rollouts]
 
-    def _score(self, rollout: RolloutView, road: RoadMap | None) -> Score:
+    def _score(self, rollout: RolloutView, clip: Clip) -> Score:
         if rollout.states is None or rollout.actions is None:
             return self._result(0.0, 0.0, 0.0, f"invalid completion: {rollout.reason or 'no trajectory'}")
         intent = parse_intent(rollout.text)
         if not intent.parsed:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
             return self._result(0.0, 0.0, 0.0, f"unparsable: {why}")
-        speed, path = check(intent, measure(rollout.states, rollout.actions, road))
+        drive = measure(rollout.states, rollout.actions, clip.road, front_m(clip))
+        speed, path = check(intent, drive)
+        if LINE_CAUSES & parse_factors(rollout.text):
+            speed += stop_line_faults(intent, drive)
         told = f"{intent.longitudinal}, {intent.lateral} {intent.direction or ''}".strip()
         faults = [*(f"longitudinal: {f}" for f in speed), *(f"lateral: {f}" for f in path)]
         said = f"says {told} ({'; '.join(intent.matched)})"
-        return self._result(float(not speed), float(not path), 1.0, "; ".join([said, *(faults or ["does it"])]))
+        why = "; ".join([said, *(faults or ["does it"])])
+        return self._result(float(not speed), float(not path), 1.0, why)
 
     def _result(self, longitudinal: float, lateral: float, parsed: float, why: str) -> Score:
         parts = {"longitudinal": longitudinal, "lateral": lateral, "parsed": parsed}
@@ -99,18 +105,28 @@ def check(intent: Intent, drive: Drive) -> tuple[list[str], list[str]]:
     return speed, path
 
 
+def stop_line_faults(intent: Intent, drive: Drive) -> list[str]:
+    """Where a stop at a light or sign ends in the wrong place, if the drive has come to rest and there is a
+    line."""
+    stops = intent.longitudinal is Longitudinal.STOP_STATIC and drive.speed[-1] < STANDSTILL_MPS
+    if not stops or drive.stop_gap is None:
+        return []
+    return _outside("stands before the line", drive.stop_gap, STOP_GAP_M, "m")
+
+
 def speed_faults(rule: SpeedRule, drive: Drive) -> list[str]:
     """Where a drive's speed breaks a rule; see SpeedRule."""
     actions = [segment.action for segment in drive.longitudinal]
-    faults = [f"{action} is not what was said" for action in dict.fromkeys(actions) if action not in rule.allowed]
-    if rule.needs and not rule.needs.intersection(actions):
-        faults.append(f"none of {_names(rule.needs)}")
+    seen = dict.fromkeys(actions)
+    faults = [f"{action} is not what was said" for action in seen if action not in rule.allowed]
     moving = [action for action in actions if action is not LongitudinalAction.MAINTAIN_SPEED]
     if rule.opening and moving and moving[0] not in rule.opening:
         faults.append(f"begins with {moving[0]}")
-    start = max(float(drive.speed[0]), 0.1)
-    faults += _outside("speed change", float(drive.speed[-1] - drive.speed[0]), rule.change, "m/s")
-    faults += _outside("lowest speed over initial", float(drive.speed.min()) / start, rule.lowest, "")
+    start, lowest, highest = float(drive.speed[0]), float(drive.speed.min()), float(drive.speed.max())
+    faults += _outside("speed change", float(drive.speed[-1]) - start, rule.change, "m/s")
+    faults += _outside("speed drop", start - lowest, rule.drop, "m/s")
+    faults += _outside("speed gain", highest - start, rule.gain, "m/s")
+    faults += _outside("lowest over initial speed", lowest / max(start, 0.1), rule.lowest, "")
     return faults
 
 
@@ -120,6 +136,7 @@ def path_faults(rule: PathRule, drive: Drive, side: int) -> list[str]:
     faults = [
         *_outside("sideways", drive.peak_shift(side), rule.peak, "m"),
         *_outside("sideways at the end", side * drive.final_shift, rule.final, "m"),
+        *_outside("back", side * drive.final_shift + drive.peak_shift(-side), rule.back, "m"),
         *_outside("to the wrong side", drive.peak_shift(-side), (-np.inf, rule.wrong), "m"),
         *_outside("turns", side * drive.turned, rule.turn, "rad"),
         *_outside("heading off the lane", abs(float(frame.heading[-1])), (-np.inf, rule.settled), "rad"),
@@ -133,15 +150,12 @@ def path_faults(rule: PathRule, drive: Drive, side: int) -> list[str]:
 def _outside(what: str, value: float, bounds: tuple[float, float], unit: str) -> list[str]:
     if bounds[0] <= value <= bounds[1]:
         return []
-    wanted = f"at most {bounds[1]:g}" if bounds[0] == -np.inf else f"{bounds[0]:g} to {bounds[1]:g}"
-    return [f"{what} {value:.2f} {unit} (said: {wanted})".replace("  ", " ")]
-
-
-def _names(actions: frozenset[LongitudinalAction]) -> str:
-    return ", ".join(sorted(actions))
+    low, high = bounds
+    wanted = f"at least {low:g}" if value < low else f"at most {high:g}"
+    return [f"{what} {value:.2f} {unit}, should be {wanted}".replace(" ,", ",")]
 
 
 if __name__ == "__main__":
-    from rewards.ceiling import main
+    from rewards.ceiling import run
 
-    sys.exit(main())
+    run()

@@ -13,7 +13,7 @@ import math
 from dataclasses import dataclass
 
 from rewards.meta_actions import LongitudinalAction
-from scenes.decisions import Lateral, Longitudinal
+from scenes.decisions import FactorKind, Lateral, Longitudinal
 
 A = LongitudinalAction
 SLOWER = frozenset({A.GENTLE_DECELERATION, A.STRONG_DECELERATION, A.STOP})
@@ -24,67 +24,74 @@ INF = math.inf
 
 @dataclass(frozen=True)
 class SpeedRule:
-    """allowed: every segment's action is one of these; needs: if not empty, some segment's is; opening: if not
-    empty, the first segment that is not MAINTAIN_SPEED is one of these; change: bounds of final minus initial
-    speed, m/s; lowest: bounds of the least speed reached, as a share of the initial speed."""
+    """allowed: every segment's action is one of these; opening: if not empty, the first segment that is not
+    MAINTAIN_SPEED is one of these; change: bounds of final minus initial speed, m/s; drop: bounds of initial
+    minus lowest speed; gain: bounds of highest minus initial speed; lowest: bounds of the lowest speed as a
+    share of the initial one."""
 
     allowed: frozenset[LongitudinalAction]
-    needs: frozenset[LongitudinalAction] = frozenset()
     opening: frozenset[LongitudinalAction] = frozenset()
     change: tuple[float, float] = (-INF, INF)
+    drop: tuple[float, float] = (-INF, INF)
+    gain: tuple[float, float] = (-INF, INF)
     lowest: tuple[float, float] = (-INF, INF)
 
 
 @dataclass(frozen=True)
 class PathRule:
     """Displacements in m towards the decision's side (either side, without one), in the lane frame since t0.
-    peak: bounds of the largest; final: bounds of the last; wrong: the most to the other side; turn: bounds of
-    the net heading change towards the side, rad; settled: the most heading against the lane at the end, rad;
-    centred: the most distance from the lane centre at the end."""
+    peak: bounds of the largest; final: bounds of the last; back: bounds of the last minus the least; wrong: the
+    most to the other side; turn: bounds of the net heading change towards the side, rad; settled: the most
+    heading against the lane at the end, rad; centred: the most distance from the lane centre at the end."""
 
     peak: tuple[float, float] = (-INF, INF)
     final: tuple[float, float] = (-INF, INF)
+    back: tuple[float, float] = (-INF, INF)
     wrong: float = INF
     turn: tuple[float, float] = (-INF, INF)
     settled: float = INF
     centred: float = INF
 
 
+# The detector calls a change of at least 0.8 m/s acceleration or deceleration.
+STEP = 0.8
+
 LONGITUDINAL_RULES: dict[Longitudinal, SpeedRule] = {
     Longitudinal.SET_SPEED_TRACKING: SpeedRule(
-        STEADY | {A.GENTLE_ACCELERATION}, change=(-1.5, 4.0), lowest=(0.8, INF)
+        STEADY | {A.GENTLE_ACCELERATION}, drop=(-INF, 1.2), gain=(-INF, 3.0), lowest=(0.8, INF)
     ),
     Longitudinal.LEAD_FOLLOWING: SpeedRule(
-        STEADY | SLOWER | {A.GENTLE_ACCELERATION}, opening=SLOWER, change=(-INF, 0.8)
+        STEADY | SLOWER | {A.GENTLE_ACCELERATION}, drop=(0.4, INF), gain=(-INF, 2.5)
     ),
     Longitudinal.SPEED_ADAPTATION: SpeedRule(
-        STEADY | SLOWER - {A.STOP} | {A.GENTLE_ACCELERATION}, needs=SLOWER, opening=SLOWER, lowest=(0.25, 0.93)
+        STEADY | SLOWER - {A.STOP} | {A.GENTLE_ACCELERATION}, opening=SLOWER, drop=(STEP, INF), lowest=(0.3, 1.0)
     ),
     Longitudinal.GAP_SEARCHING: SpeedRule(
-        STEADY | SLOWER | {A.GENTLE_ACCELERATION}, needs=SLOWER, opening=SLOWER, lowest=(-INF, 0.95)
+        STEADY | SLOWER - {A.STOP} | {A.GENTLE_ACCELERATION}, opening=SLOWER, drop=(STEP, INF), lowest=(0.25, 1.0)
     ),
-    Longitudinal.PASSING_ACCELERATION: SpeedRule(
-        STEADY | FASTER, needs=FASTER, change=(0.8, INF), lowest=(0.9, INF)
-    ),
-    Longitudinal.YIELD: SpeedRule(
-        STEADY | SLOWER | {A.GENTLE_ACCELERATION}, needs=SLOWER, opening=SLOWER, lowest=(-INF, 0.85)
-    ),
-    Longitudinal.STOP_STATIC: SpeedRule(STEADY | SLOWER, needs=SLOWER, opening=SLOWER, lowest=(-INF, 0.45)),
+    Longitudinal.PASSING_ACCELERATION: SpeedRule(STEADY | FASTER, drop=(-INF, STEP), gain=(STEP, INF)),
+    Longitudinal.YIELD: SpeedRule(frozenset(A) - {A.REVERSE}, opening=SLOWER, drop=(1.5, INF), lowest=(-INF, 0.75)),
+    Longitudinal.STOP_STATIC: SpeedRule(STEADY | SLOWER, opening=SLOWER, drop=(STEP, INF), lowest=(-INF, 0.4)),
 }
 
 LATERAL_RULES: dict[Lateral, PathRule] = {
-    Lateral.LANE_KEEPING: PathRule(peak=(-INF, 0.9), settled=0.15, centred=1.0),
-    Lateral.MERGE_SPLIT: PathRule(peak=(2.0, 5.5), final=(2.0, 5.5), wrong=0.6, settled=0.3),
-    Lateral.OUT_OF_LANE_NUDGE: PathRule(peak=(0.9, 4.0), wrong=0.6, settled=0.35),
-    Lateral.IN_LANE_NUDGE: PathRule(peak=(0.1, 1.4), wrong=0.4, settled=0.25),
-    Lateral.LANE_CHANGE: PathRule(peak=(2.0, 5.5), final=(2.0, 5.5), wrong=0.6, settled=0.3),
-    Lateral.PULL_OVER: PathRule(peak=(0.4, 4.5), wrong=0.5, settled=0.4),
-    Lateral.TURN: PathRule(turn=(0.5, 2.4)),
-    Lateral.ABORT: PathRule(final=(0.1, 3.5), wrong=1.2, settled=0.25, centred=1.0),
+    # A lane that itself turns a corner (1.57 rad) is a turn.
+    Lateral.LANE_KEEPING: PathRule(peak=(-INF, 0.8), turn=(-INF, 1.54), settled=0.15, centred=1.0),
+    Lateral.MERGE_SPLIT: PathRule(peak=(2.0, 5.0), final=(2.0, 5.0), wrong=0.6, settled=0.25),
+    Lateral.OUT_OF_LANE_NUDGE: PathRule(peak=(0.9, 2.8), wrong=0.6, settled=0.3),
+    Lateral.IN_LANE_NUDGE: PathRule(peak=(0.3, 1.3), wrong=0.4, settled=0.2),
+    Lateral.LANE_CHANGE: PathRule(peak=(2.0, 5.0), final=(2.0, 5.0), wrong=0.6, settled=0.25),
+    Lateral.PULL_OVER: PathRule(peak=(0.6, 4.5), wrong=0.5, settled=0.4),
+    Lateral.TURN: PathRule(turn=(0.8, 2.3)),
+    Lateral.ABORT: PathRule(wrong=2.4, back=(0.6, 4.0), settled=0.2, centred=1.0),
 }
 
+# Who stops for a light or a stop sign stands near the first stop line on the way: front bumper before it, m.
+STOP_GAP_M = (-2.0, 10.0)
+LINE_CAUSES = frozenset({FactorKind.RED_LIGHT, FactorKind.STOP_SIGN})
+
 # Words of speed beyond the decision bind too: who says "slow" or "brake" must slow down.
-SLOW_WORDS = SpeedRule(frozenset(A), needs=SLOWER)
-STOP_WORDS = SpeedRule(frozenset(A), needs=SLOWER, lowest=(-INF, 0.45))
-KEEP_WORDS = SpeedRule(STEADY | {A.GENTLE_ACCELERATION}, lowest=(0.8, INF))
-ACCELERATE_WORDS = SpeedRule(STEADY | FASTER, needs=FASTER)
+SLOW_WORDS = SpeedRule(frozenset(A), drop=(STEP, INF))
+STOP_WORDS = SpeedRule(frozenset(A), lowest=(-INF, 0.4))
+KEEP_WORDS = LONGITUDINAL_RULES[Longitudinal.SET_SPEED_TRACKING]
+ACCELERATE_WORDS = SpeedRule(STEADY | FASTER, gain=(STEP, INF))

@@ -12,14 +12,17 @@ import numpy as np
 from rewards.comfort import REVERSING_MPS
 from rewards.lane_frame import LaneFrame, lane_frame
 from rewards.meta_actions import Segment, lateral_segments, longitudinal_segments
-from scenes.clip import RoadMap
+from scenes.clip import Clip, RoadMap
 from scenes.trajectory import STEP_S
+
+STANDSTILL_MPS = 0.3
 
 
 @dataclass(frozen=True)
 class Drive:
     """speed: [K] m/s with t0 first; longitudinal and lateral: meta-action segments; turned: net heading change
-    rad, left positive; frame: the drive seen from its lane; reverses: it drives backwards at some step."""
+    rad, left positive; frame: the drive seen from its lane; reverses: it drives backwards at some step;
+    stop_gap: m from the front bumper at the end to the first stop line on the way, None without one."""
 
     speed: np.ndarray
     longitudinal: tuple[Segment, ...]
@@ -27,6 +30,7 @@ class Drive:
     turned: float
     frame: LaneFrame
     reverses: bool
+    stop_gap: float | None
 
     def peak_shift(self, side: int) -> float:
         """Largest sideways displacement m towards `side` (+1 left, -1 right) since t0."""
@@ -44,14 +48,24 @@ def with_start(states: np.ndarray, actions: np.ndarray) -> np.ndarray:
     return np.concatenate([start[None], states])
 
 
-def measure(states: np.ndarray, actions: np.ndarray, road: RoadMap | None) -> Drive:
-    """The drive of states [T, 4] and actions [T, 2] in the clip's ego frame."""
+def front_m(clip: Clip) -> float:
+    """Distance m from the ego's rear axle to its front bumper."""
+    length, _, _, offset = clip.ego_size
+    return offset + 0.5 * length
+
+
+def measure(
+    states: np.ndarray, actions: np.ndarray, road: RoadMap | None = None, front: float = 0.0
+) -> Drive:
+    """The drive of states [T, 4] and actions [T, 2] in the clip's ego frame; front: see `front_m`."""
     full = with_start(states, actions)
+    frame = lane_frame(full, road)
     return Drive(
         speed=full[:, 3],
         longitudinal=tuple(longitudinal_segments(full)),
         lateral=tuple(lateral_segments(full)),
         turned=float(full[-1, 2] - full[0, 2]),
-        frame=lane_frame(full, road),
+        frame=frame,
         reverses=bool((full[:, 3] < REVERSING_MPS).any()),
+        stop_gap=None if frame.stop_line is None else frame.stop_line - front,
     )

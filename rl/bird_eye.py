@@ -16,8 +16,8 @@ from rl.rollout import Rollout
 from scenes.clip import SIGNAL_STATES, Agents, Clip, RoadMap
 from scenes.trajectory import HISTORY_STEPS, STEP_S
 
-MARGIN_M = 12.0
-LEAST_SPAN_M = 36.0
+MARGIN_M = 8.0
+LEAST_SPAN_M = 28.0
 
 Scene = dict[str, Any]
 

@@ -34,6 +34,15 @@ SENTENCES = (
 STEPS = HISTORY_STEPS + FUTURE_STEPS
 
 
+def without_reversing(actions: np.ndarray, speed: float) -> np.ndarray:
+    """The same actions, braking no further than to a standstill."""
+    kept = actions.copy()
+    for step in range(len(kept)):
+        kept[step, 0] = max(kept[step, 0], -speed / STEP_S)
+        speed += kept[step, 0] * STEP_S
+    return kept
+
+
 def make_clip(number: int, with_label: bool = True) -> Clip:
     """A two-lane road that bends by the number, a braking lead, an oncoming car and a pedestrian."""
     rng = np.random.default_rng(number)
@@ -42,6 +51,7 @@ def make_clip(number: int, with_label: bool = True) -> Clip:
     actions = np.zeros((FUTURE_STEPS, 2))
     actions[:, 0] = -0.5 * (number % 3)
     actions[:, 1] = bend
+    actions = without_reversing(actions, speed)
     future = integrate(actions, np.float64(speed))
     along = np.linspace(-20, 90, 56)
     centre = np.stack([along, 0.5 * bend * along**2], 1)
@@ -161,7 +171,7 @@ def _rollout(
     noise = np.stack(
         [np.full(FUTURE_STEPS, rng.normal(0, 1.4)), np.full(FUTURE_STEPS, rng.normal(0, 0.012))], 1
     )
-    actions = clip.actions + (1.05 - skill) * noise
+    actions = without_reversing(clip.actions + (1.05 - skill) * noise, clip.ego_history[-1, 3])
     states = integrate(actions, clip.ego_history[-1, 3])
     ade = float(np.linalg.norm(states[:, :2] - clip.ego_future[:, :2], axis=1).mean())
     values = {

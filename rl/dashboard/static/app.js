@@ -80,6 +80,7 @@ async function show() {
   current = build(page, { run, step, groupId, query: new URLSearchParams(location.search), go });
   document.title = `${current.title} · ar1-rl`;
   drawBar(run, current.tab);
+  page.append(h("p", { class: "loading" }, "reading the ledger …"));
   replace(host, page);
   await refresh();
   window.scrollTo(0, 0);
@@ -88,9 +89,10 @@ async function show() {
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a");
   if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button !== 0) return;
-  if (new URL(link.href).origin !== location.origin) return;
+  const href = link.getAttribute("href");
+  if (new URL(href, location.href).origin !== location.origin) return;
   event.preventDefault();
-  go(link.getAttribute("href"));
+  go(href);
 });
 window.addEventListener("popstate", show);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => theme());

@@ -29,7 +29,7 @@ export class BirdEye {
     this.svg = s("svg", {
       class: "bird-eye",
       viewBox: `${-y1} ${-x1} ${y1 - y0} ${x1 - x0}`,
-      preserveAspectRatio: "xMidYMid slice",
+      preserveAspectRatio: "xMidYMid meet",
       role: "img",
       "aria-label": "Bird's-eye view: road, agents, expert and samples",
     });

@@ -4,7 +4,7 @@ import { alpha, css, nthColour, rewardColour } from "ar1/palette.js";
 import { h, replace } from "ar1/dom.js";
 import { quantity, words } from "ar1/format.js";
 
-const HEIGHT = 190, WIDE_HEIGHT = 380;
+const HEIGHT = 172, WIDE_HEIGHT = 380;
 const FATES = { trained: "--good", dropped: "--warn", cancelled: "--faint" };
 
 function smoothed(values, amount) {
@@ -29,7 +29,7 @@ export class Chart {
     this.options = options;
     this.legend = h("div", { class: "legend" });
     this.canvas = h("div", { class: "plot" });
-    this.title = h("h3", {}, words(chart.title));
+    this.title = h("h3", {}, chart.title);
     const grow = h("button", { class: "icon", title: "Wide or narrow", onclick: () => this.toggleWide() }, "⤢");
     this.root = h(
       "figure",

@@ -1,12 +1,12 @@
 // How the rewards move together over rollouts, and with length: conflicts and length hacking show here.
 
 import { h } from "ar1/dom.js";
-import { words } from "ar1/format.js";
+import { signed, words } from "ar1/format.js";
 import { correlationColour } from "ar1/palette.js";
 
 export function correlationView({ names, values }) {
   const cell = (r, i, j) =>
-    i === j ? h("td", { class: "same" }) : h("td", { style: { background: correlationColour(r) }, title: `${names[i]} and ${names[j]}` }, r === null ? "–" : r.toFixed(2).replace("-", "−"));
+    i === j ? h("td", { class: "same" }) : h("td", { style: { background: correlationColour(r) }, title: `${names[i]} and ${names[j]}` }, r === null ? "–" : signed(r).replace("+", ""));
   return h(
     "figure",
     { class: "chart card correlations" },

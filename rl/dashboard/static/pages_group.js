@@ -1,7 +1,7 @@
 // One group, with its neighbours in the order it was found in, and the same clip at other steps.
 
 import { get, runApi } from "ar1/api.js";
-import { h, replace } from "ar1/dom.js";
+import { h, replace, s } from "ar1/dom.js";
 import { number } from "ar1/format.js";
 import { GroupView } from "ar1/group_view.js";
 import { groupHref, QUERY_KEYS } from "ar1/pages_groups.js";
@@ -9,8 +9,16 @@ import { groupHref, QUERY_KEYS } from "ar1/pages_groups.js";
 function sameClip(page, run) {
   const others = page.same_clip;
   if (others.length < 2) return null;
-  const link = (g) => h("a", { class: `pill${g.group_id === page.group_id ? " on" : ""}`, href: groupHref(run, g, new URLSearchParams({ clip: page.clip_id, order: "asc" })) }, `step ${g.step} `, h("b", {}, number(g.total)));
-  return h("div", { class: "same-clip" }, h("span", { class: "muted" }, "this clip over the run"), others.map(link));
+  const known = others.filter((g) => g.total !== null);
+  const first = others[0].step, last = others.at(-1).step;
+  const low = Math.min(...known.map((g) => g.total)), high = Math.max(...known.map((g) => g.total));
+  const x = (g) => 8 + (984 * (g.step - first)) / (last - first || 1);
+  const y = (g) => (g.total === null ? 40 : 36 - (28 * (g.total - low)) / (high - low || 1));
+  const place = (g) => groupHref(run, g, new URLSearchParams({ clip: page.clip_id, order: "asc" }));
+  const dot = (g) => s("a", { class: g.group_id === page.group_id ? "on" : "", href: place(g), "data-group": g.group_id }, s("circle", { cx: x(g), cy: y(g), r: g.group_id === page.group_id ? 6 : 4 }, s("title", {}, `step ${g.step}: mean total ${number(g.total)}, ${g.fate}`)));
+  const line = s("polyline", { points: known.map((g) => `${x(g)},${y(g)}`).join(" ") });
+  const text = known.length ? `${number(known[0].total)} → ${number(known.at(-1).total)}` : "";
+  return h("section", { class: "same-clip card" }, h("span", {}, `this clip, step ${first} to ${last}`), s("svg", { viewBox: "0 0 1000 44" }, line, others.map(dot)), h("b", {}, text));
 }
 
 export function groupPage(host, { run, step, groupId, query, go }) {

@@ -36,9 +36,10 @@ export function overviewPage(host, { run, go }) {
     localStorage.setItem("ar1.smoothing", slider.value);
     if (latest) charts.update(latest);
   });
-  replace(host, head, board, foot);
   async function load() {
     latest = await get(runApi(run, "overview"));
+    // Charts measure their width, so the board is in the page before it is drawn on.
+    if (!board.isConnected) replace(host, head, board, foot);
     const tools = h("label", { class: "smoothing" }, "smoothing ", slider);
     replace(head, h("div", { class: "page-head" }, h("h1", {}, run), phaseChip(latest.state), progress(latest.state, 0), remaining(latest), latest.state?.message && h("span", { class: "muted" }, latest.state.message), h("span", { class: "spring" }), tools), warnings(latest), tiles(latest.headline, latest.rewards));
     if (!latest.charts.length) replace(board, h("section", { class: "card empty" }, h("h3", {}, "No step yet"), h("p", {}, "Curves appear with the first training step.")));

@@ -36,7 +36,7 @@ function row(run, go) {
     h("td", {}, progress(run.state, run.steps)),
     h("td", { class: "num" }, h("b", {}, quantity(reward?.now ?? null, ""))),
     h("td", {}, spark(run.spark)),
-    h("td", { class: "minis" }, rewards),
+    h("td", {}, h("div", { class: "minis" }, rewards)),
     h("td", { class: "muted" }, run.state ? ago(run.state.updated) : "–"),
   );
 }

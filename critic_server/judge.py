@@ -13,7 +13,7 @@ import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import openai
 
@@ -77,10 +77,10 @@ async def _judge(
         try:
             answer = await client.chat.completions.create(
                 model=config.model,
-                messages=chat,  # type: ignore[arg-type]
+                messages=cast(Any, chat),
                 temperature=config.temperature,
                 max_tokens=config.max_tokens,
-                response_format={"type": "json_schema", "json_schema": SCHEMA},  # type: ignore[arg-type]
+                response_format=cast(Any, {"type": "json_schema", "json_schema": SCHEMA}),
                 timeout=left,
             )
             tokens += answer.usage.total_tokens if answer.usage else 0

@@ -30,8 +30,8 @@ class FunctionReward:
         high: float | None = None,
     ) -> None:
         self.function = function
-        self.name: str = name or getattr(function, "__name__", "function")
-        self.version: str = getattr(function, "version", None) or source_version(function)
+        self.name = str(name or getattr(function, "__name__", "function"))
+        self.version = str(getattr(function, "version", None) or source_version(function))
         self.low = float(getattr(function, "low", -math.inf) if low is None else low)
         self.high = float(getattr(function, "high", math.inf) if high is None else high)
         self.doc = inspect.getdoc(function) or ""

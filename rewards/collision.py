@@ -24,4 +24,4 @@ def collides(states: np.ndarray, clip: Clip, margin_m: float = 0.0) -> np.ndarra
     expert = ego_box_pose(clip.ego_future, offset)
     real = seen & ~(box_clearance(expert, np.array([length, width]), poses, sizes) < 0.0)
     ego = ego_box_pose(states, offset)[:, None]
-    return ((box_clearance(ego, size, poses, sizes) < 0.0) & real).any(axis=(1, 2))
+    return np.any((box_clearance(ego, size, poses, sizes) < 0.0) & real, axis=(1, 2))

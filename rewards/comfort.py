@@ -67,4 +67,4 @@ def mean_jerk(actions: np.ndarray) -> np.ndarray:
 
 def reverses(states: np.ndarray) -> np.ndarray:
     """[B] bool: some step of states [B, T, 4] drives backwards faster than standing-still noise."""
-    return (states[..., 3] < REVERSING_MPS).any(axis=-1)
+    return np.any(states[..., 3] < REVERSING_MPS, axis=-1)

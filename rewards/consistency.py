@@ -32,9 +32,9 @@ from rewards.description import Component, Need
 from rewards.drive import STANDSTILL_MPS, Drive, front_m, measure
 from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, parse_intent
+from rewards.lane_frame import ReferenceLane, reference_lane
 from rewards.meta_actions import LongitudinalAction
 from rewards.score import ClipView, RolloutView, Score
-from scenes.clip import Clip
 from scenes.decisions import Direction, Longitudinal
 
 SPEED_WORDS = {
@@ -60,16 +60,18 @@ class ConsistencyReward:
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module."""
-        return [self._score(rollout, clips[rollout.clip_id]) for rollout in rollouts]
+        wanted = {rollout.clip_id for rollout in rollouts}
+        lanes = {clip_id: reference_lane(clips[clip_id].road) for clip_id in wanted}
+        return [self._score(r, lanes[r.clip_id], front_m(clips[r.clip_id])) for r in rollouts]
 
-    def _score(self, rollout: RolloutView, clip: Clip) -> Score:
+    def _score(self, rollout: RolloutView, lane: ReferenceLane | None, front: float) -> Score:
         if rollout.states is None or rollout.actions is None:
             return self._result(0.0, 0.0, 0.0, f"invalid completion: {rollout.reason or 'no trajectory'}")
         intent = parse_intent(rollout.text)
         if not intent.parsed:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
             return self._result(0.0, 0.0, 0.0, f"unparsable: {why}")
-        drive = measure(rollout.states, rollout.actions, clip.road, front_m(clip))
+        drive = measure(rollout.states, rollout.actions, lane, front)
         speed, path = check(intent, drive)
         if LINE_CAUSES & parse_factors(rollout.text):
             speed += stop_line_faults(intent, drive)

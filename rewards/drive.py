@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from rewards.comfort import REVERSING_MPS
-from rewards.lane_frame import LaneFrame, lane_frame
+from rewards.lane_frame import LaneFrame, ReferenceLane, lane_frame
 from rewards.meta_actions import Segment, lateral_segments, longitudinal_segments
-from scenes.clip import Clip, RoadMap
+from scenes.clip import Clip
 from scenes.trajectory import STEP_S
 
 STANDSTILL_MPS = 0.3
@@ -55,11 +55,11 @@ def front_m(clip: Clip) -> float:
 
 
 def measure(
-    states: np.ndarray, actions: np.ndarray, road: RoadMap | None = None, front: float = 0.0
+    states: np.ndarray, actions: np.ndarray, lane: ReferenceLane | None = None, front: float = 0.0
 ) -> Drive:
     """The drive of states [T, 4] and actions [T, 2] in the clip's ego frame; front: see `front_m`."""
     full = with_start(states, actions)
-    frame = lane_frame(full, road)
+    frame = lane_frame(full, lane)
     return Drive(
         speed=full[:, 3],
         longitudinal=tuple(longitudinal_segments(full)),

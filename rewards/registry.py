@@ -97,6 +97,7 @@ def _import(path: str) -> Any:
 
 def _build(found: Any, source: RewardSource) -> Reward:
     options = dict(source.options)
+    built: Any
     if inspect.isclass(found):
         built = found(**options)
     elif hasattr(found, "score"):

@@ -16,6 +16,7 @@ import sys
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -147,8 +148,9 @@ async def _announce(health: health_aio.HealthServicer, status: int) -> None:
 async def _warm(pools: list[WorkerPool], service: RewardService, stop: asyncio.Event) -> bool:
     """Load every reward; False when the stop came first."""
     loading = asyncio.gather(*(pool.start() for pool in pools))
-    stopping = asyncio.create_task(stop.wait())
-    await asyncio.wait([loading, stopping], return_when=asyncio.FIRST_COMPLETED)
+    stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
+    either: set[asyncio.Future[Any]] = {loading, stopping}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
     if not loading.done():
         loading.cancel()
         return False

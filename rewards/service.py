@@ -28,7 +28,6 @@ from rewards.wire.codec import PROTOCOL, decode_rollout, encode_description, mis
 from rewards.worker_pool import StoredClip, WorkerPool
 
 log = logging.getLogger("ar1.rewards")
-Context = grpc.aio.ServicerContext
 
 
 @dataclass(frozen=True)
@@ -53,23 +52,31 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         self._results: Lru[bytes, pb.Result] = Lru(results)
         self._running: set[asyncio.Task[Any]] = set()
 
-    async def Describe(self, request: pb.DescribeRequest, context: Context) -> pb.DescribeResponse:  # noqa: N802, ARG002
+    async def Describe(  # noqa: N802
+        self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext  # noqa: ARG002
+    ) -> pb.DescribeResponse:
         """See reward.proto."""
         descriptions = [encode_description(served.description) for served in self.served.values()]
         return pb.DescribeResponse(protocol=PROTOCOL, instance=self.instance, rewards=descriptions)
 
-    async def PutClips(self, request: pb.PutClipsRequest, context: Context) -> pb.PutClipsResponse:  # noqa: N802, ARG002
+    async def PutClips(  # noqa: N802
+        self, request: pb.PutClipsRequest, context: grpc.aio.ServicerContext  # noqa: ARG002
+    ) -> pb.PutClipsResponse:
         """See reward.proto."""
         results = [self._put(clip) for clip in request.clips]
         self._metrics.clips.set(len(self._clips))
         return pb.PutClipsResponse(results=results, instance=self.instance)
 
-    async def Score(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802
+    async def Score(  # noqa: N802
+        self, request: pb.ScoreRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ScoreResponse:
         """See reward.proto."""
         served = await self._checked(request, context, Mode.PER_ROLLOUT)
         return await self._respond(served, request.rollouts, context)
 
-    async def ScoreGroup(self, request: pb.ScoreRequest, context: Context) -> pb.ScoreResponse:  # noqa: N802
+    async def ScoreGroup(  # noqa: N802
+        self, request: pb.ScoreRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ScoreResponse:
         """See reward.proto."""
         served = await self._checked(request, context, Mode.PER_GROUP)
         if len({(r.group_id, r.clip_id) for r in request.rollouts}) != 1:
@@ -85,7 +92,9 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         self._clips.put(message.clip_id, StoredClip(message, len(packed), hashlib.sha256(packed).digest()))
         return pb.ItemStatus(status=pb.OK)
 
-    async def _checked(self, request: pb.ScoreRequest, context: Context, mode: Mode) -> Served:
+    async def _checked(
+        self, request: pb.ScoreRequest, context: grpc.aio.ServicerContext, mode: Mode
+    ) -> Served:
         """The reward asked for; aborts the call when it is not here or the batch is not one it takes."""
         only = next(iter(self.served)) if len(self.served) == 1 and not request.reward else request.reward
         served = self.served.get(only)
@@ -103,7 +112,7 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         return served
 
     async def _respond(
-        self, served: Served, rollouts: Sequence[pb.Rollout], context: Context
+        self, served: Served, rollouts: Sequence[pb.Rollout], context: grpc.aio.ServicerContext
     ) -> pb.ScoreResponse:
         remaining = context.time_remaining()
         budget = 4 * self._timeout_s if remaining is None else max(0.9 * remaining - 0.05, 0.0)

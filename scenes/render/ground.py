@@ -1,7 +1,7 @@
 """The ground as a pyramid of bird's-eye textures, each level only as large as the cameras can use.
 
 Role: paints grass, road, kerbs, markings, crosswalks and stop lines in the ego frame at t0. Level k has
-cells of 0.2*2^k m and covers the ground where a pixel is about one cell wide, so fine cells are painted
+cells 2^k times the finest and covers the ground where a pixel is about one cell wide, so fine cells are painted
 near by and coarse ones far away. Invariant: the coarsest level covers every camera's view to RANGE_M; x, y
 metres."""
 
@@ -18,7 +18,9 @@ from scenes.cameras import CameraRig
 from scenes.clip import RoadMap
 from scenes.render import palette, raster
 
-CELL_M = 0.2
+SMALL_CELL_M, CELL_M = 0.1, 0.2
+"""Finest cell for images at least WIDE_PX wide, and for smaller ones."""
+WIDE_PX = 192
 RANGE_M = 200.0
 STRIPE_M = 0.5
 LINE_STYLES: dict[str, tuple[float, float, float]] = {
@@ -92,8 +94,9 @@ def _windows(rig: CameraRig, poses: np.ndarray) -> np.ndarray:
     ahead = np.ones_like(side)
     rays = np.stack([_rotate(np.stack((ahead, y), axis=-1), yaws) for y in (side, -side)])
     rays = np.concatenate((rays, np.zeros_like(rays[:1])))  # The camera itself is a corner.
-    count = max(1, round(math.log2(max(1.0, RANGE_M / (focals.min() * CELL_M)))) + 1)
-    cells = CELL_M * 2.0 ** np.arange(count)[:, None]
+    finest = SMALL_CELL_M if rig.width >= WIDE_PX else CELL_M
+    count = max(1, round(math.log2(max(1.0, RANGE_M / (focals.min() * finest)))) + 1)
+    cells = finest * 2.0 ** np.arange(count)[:, None]
     depths = np.minimum(RANGE_M, focals * cells)
     depths[-1] = RANGE_M
     corners = apexes + depths[:, None, None, :, None] * rays

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from scenes.trajectory import HISTORY_STEPS, STEP_S
-from scenes.world.route import Routes, build_routes, straightened
+from scenes.world.route import KAPPA, YAW, Routes, build_routes, straightened
 from scenes.world.spec import AgentSpec, SceneSpec
 
 SLOTS = 14
@@ -164,7 +164,7 @@ def stack(specs: Sequence[SceneSpec]) -> Batch:
 
 def take(batch: Batch, rows: np.ndarray) -> Batch:
     """The batch of these rows, in this order (rows may repeat)."""
-    routes = Routes(*(getattr(batch.routes, f.name)[rows] for f in fields(Routes)))
+    routes = Routes(batch.routes.table[rows])
     traffic = Traffic(*(getattr(batch.traffic, f.name)[rows] for f in fields(Traffic)))
     rest = {
         f.name: getattr(batch, f.name)[rows] for f in fields(Batch) if f.name not in ("routes", "traffic")
@@ -193,7 +193,7 @@ def initial_state(batch: Batch) -> State:
         zero.copy(),
         zero.copy(),
         np.full(n, np.nan),
-        batch.routes.row(batch.routes.kappa, zero),
+        batch.routes.at(zero)[:, KAPPA],
         np.zeros(n, np.int64),
         zero.copy(),
         none,
@@ -215,15 +215,9 @@ def delete(
     delete the signal or stop sign, the lane's end, and the route's bends and speed limits (the ego is put at
     the same s, d and relative heading on a straight route)."""
     state = state.copy()
-    straight = straightened(batch.routes)
-    pick = bends[:, None]
-    routes = Routes(
-        *(np.where(pick, getattr(straight, f.name), getattr(batch.routes, f.name)) for f in fields(Routes))
-    )
-    path_yaw, path_kappa = (
-        batch.routes.row(batch.routes.yaw, state.s),
-        batch.routes.row(batch.routes.kappa, state.s),
-    )
+    routes = Routes(np.where(bends[:, None, None], straightened(batch.routes).table, batch.routes.table))
+    here = batch.routes.at(state.s)
+    path_yaw, path_kappa = here[:, YAW], here[:, KAPPA]
     state.x, state.y = np.where(bends, state.s, state.x), np.where(bends, state.d, state.y)
     state.yaw = np.where(bends, state.yaw - path_yaw, state.yaw)
     state.kappa = np.where(bends, state.kappa - path_kappa, state.kappa)

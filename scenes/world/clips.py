@@ -22,7 +22,7 @@ from scenes.world.execution import agent_poses
 from scenes.world.labels import NOW, Candidate, Decision, RefusedError
 from scenes.world.phrasing import sentence
 from scenes.world.roadmap import TAPER_M, Place, build_road, build_signals
-from scenes.world.route import Routes
+from scenes.world.route import YAW, Routes
 from scenes.world.simulation import Trace
 from scenes.world.spec import EGO_SIZE, SceneSpec
 from scenes.world.visibility import View, ground_view
@@ -80,7 +80,7 @@ def assemble(
     place = _placer(routes, origin)
 
     def yaw_at(s: float) -> float:
-        return float(routes.row(routes.yaw, np.array([s]))[0] - origin[2])
+        return float(routes.at(np.array([s]))[0, YAW] - origin[2])
 
     clip = Clip(
         clip_id,

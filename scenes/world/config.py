@@ -27,7 +27,7 @@ class WorldConfig:
     ambiguity: float = 0.6
     clearance_m: float = 0.15
     attempts: int = 60
-    chunk: int = 128
+    chunk: int = 256
 
     def __post_init__(self) -> None:
         if self.pixels < 1 or self.attempts < 1 or self.chunk < 1:

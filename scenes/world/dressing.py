@@ -110,8 +110,8 @@ def dress(
     people on the pavement; sometimes a crosswalk or a junction with a green light and waiting cross traffic."""
     start = ego_t0(spec)
     free_stretch = math.isinf(spec.stop_s) and math.isinf(spec.cross_s) and not spec.bends
-    if junction and free_stretch and chance(rng, 0.3):
-        _green_junction(spec, rng, start + float(rng.uniform(25.0, 70.0)))
+    if junction and free_stretch and chance(rng, 0.4):
+        _quiet_junction(spec, rng, start + float(rng.uniform(25.0, 70.0)))
     if not spec.crosswalks and not spec.turn and chance(rng, 0.3):
         spec.crosswalks.append(start + float(rng.uniform(14.0, 60.0)))
     if oncoming and spec.oncoming > 0 and chance(rng, 0.6):
@@ -194,21 +194,20 @@ def _bystander(spec: SceneSpec, rng: Generator) -> None:
     add(spec, rng, "pedestrian", s, d, walks, course=AGAINST if walks else ALONG)
 
 
-def _green_junction(spec: SceneSpec, rng: Generator, at: float) -> None:
-    junction(spec, rng, at, "green")
+def _quiet_junction(spec: SceneSpec, rng: Generator, at: float) -> None:
+    """A junction that asks nothing of the expert: a green light, or priority with nobody about to cross."""
+    green = chance(rng, 0.6)
+    junction(spec, rng, at, "green" if green else "none")
     for away in (-1, 1):
         if chance(rng, 0.5):
             edge = spec.left_edge if away > 0 else -spec.right_edge + spec.shoulder
             d = away * (edge + float(rng.uniform(4.5, 8.0)))
-            add(
-                spec,
-                rng,
-                vehicle_kind(rng),
-                at + away * 0.5 * spec.cross_half,
-                d,
-                course=ACROSS,
-                sign=-away,
-            )
+            lane = at + away * 0.5 * spec.cross_half
+            if green or chance(rng, 0.5):
+                add(spec, rng, vehicle_kind(rng), lane, d, course=ACROSS, sign=-away)
+            else:  # has crossed and drives away
+                lane, speed = at - away * 0.5 * spec.cross_half, float(rng.uniform(5.0, 9.0))
+                add(spec, rng, vehicle_kind(rng), lane, d + away * 3.0, speed, course=ACROSS, sign=away)
 
 
 def junction(spec: SceneSpec, rng: Generator, at: float, control: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from scenes.trajectory import STEP_S
 from scenes.world.batch import KINDS, Batch, State
 from scenes.world.lateral import Mode, Plan
+from scenes.world.route import ALLOWED
 from scenes.world.spec import EGO_FRONT
 from scenes.world.traffic import ACCEL, HARDEST, interaction
 
@@ -154,7 +155,7 @@ def drive(batch: Batch, state: State, plan: Plan) -> Speed:
     rows = np.arange(len(v))
     line = batch.stop_s - state.s - EGO_FRONT
     wall = np.where(line > -1.0, _wall(v, line - 0.4, free), 0.0)
-    allowed = batch.routes.row(batch.routes.allowed, state.s + 0.4 * v)
+    allowed = batch.routes.at(state.s + 0.4 * v)[:, ALLOWED]
     bend = np.where(allowed < batch.v_set, free - np.clip((allowed - v) / 0.7, -2.5, ACCEL), 0.0)
     end = batch.lane_end_s - state.s - EGO_FRONT - 4.0
     staying = (plan.mode != Mode.MERGE) & np.isfinite(end)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,10 +17,10 @@ from scenes.cameras import CameraRig
 from scenes.clip import Clip
 from scenes.world.batch import Batch, State, initial_state, stack, take
 from scenes.world.causality import deviations
-from scenes.world.clips import Scene, assemble, finish
+from scenes.world.clips import assemble, finish
 from scenes.world.config import WorldConfig
 from scenes.world.execution import check, collision_free
-from scenes.world.labels import NOW, Decision, RefusedError, decide
+from scenes.world.labels import NOW, Candidate, Decision, RefusedError, decide
 from scenes.world.phrasing import DEFAULT_LATERAL, DEFAULT_LONGITUDINAL
 from scenes.world.simulation import STEPS, Trace, simulate
 from scenes.world.situations import SITUATIONS
@@ -27,6 +28,8 @@ from scenes.world.spec import SceneSpec
 
 GOLDEN = 0.6180339887498949
 MOST_FACTORS = 2
+SPREAD = 48
+"""Draws simulated together once fewer indices than this are left."""
 
 
 def situation_of(config: WorldConfig, index: int) -> str:
@@ -66,49 +69,106 @@ def row(trace: Trace, b: int) -> Trace:
     return Trace(*(getattr(trace, name)[b : b + 1] for name in Trace.__dataclass_fields__))
 
 
-def _named(config: WorldConfig, decision: Decision, moved: np.ndarray) -> tuple[int, ...]:
-    """Positions of the candidates that are causal, strongest first; RefusedError when a decision has no cause."""
+def _named(config: WorldConfig, decision: Decision, moved: np.ndarray) -> tuple[Candidate, ...]:
+    """The candidates that are causal, strongest first; RefusedError when a decision has no cause."""
     causal = (moved[:, 0] > config.causal_longitudinal_m) | (moved[:, 1] > config.causal_lateral_m)
     defaults = (decision.longitudinal is DEFAULT_LONGITUDINAL) + (decision.lateral is DEFAULT_LATERAL)
     needed = min(len(causal), 2 - defaults)
     if not causal[:needed].all():
         weak = decision.candidates[int(np.argmin(causal[:needed]))].kind.value
         raise RefusedError(f"{weak} is not causal")
-    return tuple(int(i) for i in np.flatnonzero(causal)[:MOST_FACTORS])
+    return tuple(decision.candidates[i] for i in np.flatnonzero(causal)[:MOST_FACTORS])
 
 
-def simulate_scenes(
-    config: WorldConfig, specs: Sequence[SceneSpec], clip_ids: Sequence[str]
-) -> list[Scene | RefusedError]:
-    """Simulate, judge and test causes of scene specs: for each a scene to draw, or why it was refused."""
+@dataclass(frozen=True)
+class Verdict:
+    """An accepted simulation: what the expert does, and the candidates that are causal, strongest first."""
+
+    decision: Decision
+    named: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A simulated batch and, for each scene, its verdict or why it was refused."""
+
+    batch: Batch
+    trace: Trace
+    outcomes: list[Verdict | RefusedError]
+
+
+def _judge(config: WorldConfig, spec: SceneSpec, safe: bool, trace: Trace, b: int) -> Decision:
+    if not safe:
+        raise RefusedError("collision")
+    decision = decide(spec, trace, b, config.ambiguity)
+    check(spec, decision, trace, b)
+    return decision
+
+
+def judge(config: WorldConfig, specs: Sequence[SceneSpec]) -> Judged:
+    """Simulate scene specs, derive and check their decisions, and test their causes by deletion."""
     batch, trace, now = run_batch(specs)
     safe = collision_free(batch, trace, config.clearance_m)
-    outcomes: list[Scene | RefusedError] = []
-    decisions: dict[int, Decision] = {}
+    outcomes: list[Verdict | RefusedError] = []
+    asks = []
     for b, spec in enumerate(specs):
         try:
-            if not safe[b]:
-                raise RefusedError("collision")
-            decision = decide(spec, trace, b, config.ambiguity)
-            check(spec, decision, trace, b)
-            decisions[b] = decision
-            outcomes.append(RefusedError("pending"))
+            decision = _judge(config, spec, bool(safe[b]), trace, b)
+            outcomes.append(Verdict(decision, ()))
+            asks += [(b, candidate) for candidate in decision.candidates]
         except RefusedError as refusal:
             outcomes.append(refusal)
-    asks = [(b, candidate) for b, decision in decisions.items() for candidate in decision.candidates]
-    moved = deviations(batch, now, trace, specs, asks) if asks else np.zeros((0, 2))
+    moved = deviations(batch, now, trace, specs, asks)
     first = 0
-    for b, decision in decisions.items():
-        count = len(decision.candidates)
-        mine, first = moved[first : first + count], first + count
-        try:
-            named = [decision.candidates[i] for i in _named(config, decision, mine)]
-            outcomes[b] = assemble(
-                specs[b], decision, named, take(batch, np.array([b])), row(trace, b), clip_ids[b]
-            )
-        except RefusedError as refusal:
-            outcomes[b] = refusal
-    return outcomes
+    for b, outcome in enumerate(outcomes):
+        if isinstance(outcome, Verdict):
+            decision = outcome.decision
+            mine, first = moved[first : first + len(decision.candidates)], first + len(decision.candidates)
+            try:
+                outcomes[b] = Verdict(decision, _named(config, decision, mine))
+            except RefusedError as refusal:
+                outcomes[b] = refusal
+    return Judged(batch, trace, outcomes)
+
+
+def _draw_clip(
+    config: WorldConfig, rig: CameraRig, spec: SceneSpec, judged: Judged, b: int, key: list[int]
+) -> Clip:
+    """The clip of row b; raises RefusedError as simulation or pictures give reason to."""
+    outcome = judged.outcomes[b]
+    if isinstance(outcome, RefusedError):
+        raise outcome
+    one, trace = take(judged.batch, np.array([b])), row(judged.trace, b)
+    scene = assemble(spec, outcome.decision, outcome.named, one, trace, f"world-{config.seed}-{key[1]:06d}")
+    return finish(scene, rig, config.pixels, np.random.default_rng([*key, 1]))
+
+
+def _chunk(config: WorldConfig, indices: list[int], rig: CameraRig, tally: Counter[str]) -> dict[int, Clip]:
+    """Clips of some indices. After the first draw of each, the few left draw several scenes at once and keep
+    the first that is accepted, so that the last ones do not run in tiny batches."""
+    done: dict[int, Clip] = {}
+    pending, attempt = indices, 0
+    while pending and attempt < config.attempts:
+        each = min(max(1, SPREAD // len(pending)), config.attempts - attempt) if attempt else 1
+        draws = [(index, attempt + i) for index in pending for i in range(each)]
+        specs = [draw(config, index, number) for index, number in draws]
+        judged = judge(config, specs)
+        for b, (index, number) in enumerate(draws):
+            if index in done:
+                continue
+            try:
+                done[index] = _draw_clip(config, rig, specs[b], judged, b, [config.seed, index, number])
+                tally[f"{specs[b].situation}: accepted"] += 1
+            except RefusedError as refusal:
+                tally[f"{specs[b].situation}: {refusal}"] += 1
+        pending, attempt = [index for index in pending if index not in done], attempt + each
+    if pending:
+        names = sorted({situation_of(config, index) for index in pending})
+        raise RuntimeError(
+            f"indices {pending[:8]} ({', '.join(names)}) found no acceptable scene in {config.attempts} draws;"
+            " relax the thresholds or see the reasons with python -m scenes.world --report"
+        )
+    return done
 
 
 def generate(
@@ -116,38 +176,12 @@ def generate(
 ) -> Iterator[Clip]:
     """Clips start … start+count-1, in order, with pictures and labels.
 
-    tally, when given, counts "<situation>: <reason>" of every refused draw and "<situation>: accepted". Raises
-    RuntimeError when an index finds no acceptable scene in config.attempts draws.
+    tally, when given, counts "<situation>: <reason>" of every refused draw and "<situation>: accepted".
+    Raises RuntimeError when an index finds no acceptable scene in config.attempts draws, ValueError for an
+    unknown situation in the weights.
     """
+    tally = Counter() if tally is None else tally
     for first in range(start, start + count, config.chunk):
-        done: dict[int, Clip] = {}
-        pending = list(range(first, min(first + config.chunk, start + count)))
-        for attempt in range(config.attempts):
-            if not pending:
-                break
-            specs = [draw(config, index, attempt) for index in pending]
-            names = [f"world-{config.seed}-{index:06d}" for index in pending]
-            left = []
-            for index, spec, outcome in zip(
-                pending, specs, simulate_scenes(config, specs, names), strict=True
-            ):
-                result: Clip | RefusedError
-                try:
-                    if isinstance(outcome, RefusedError):
-                        raise outcome
-                    rng = np.random.default_rng([config.seed, index, attempt, 1])
-                    result = done[index] = finish(outcome, rig, config.pixels, rng)
-                except RefusedError as refusal:
-                    result = refusal
-                    left.append(index)
-                if tally is not None:
-                    reason = str(result) if isinstance(result, RefusedError) else "accepted"
-                    tally[f"{spec.situation}: {reason}"] += 1
-            pending = left
-        if pending:
-            situations = sorted({situation_of(config, index) for index in pending})
-            raise RuntimeError(
-                f"indices {pending[:8]} ({', '.join(situations)}) found no acceptable scene in {config.attempts}"
-                " draws; relax the thresholds or see the reasons with python -m scenes.world --report"
-            )
-        yield from (done[index] for index in sorted(done))
+        indices = list(range(first, min(first + config.chunk, start + count)))
+        done = _chunk(config, indices, rig, tally)
+        yield from (done[index] for index in indices)

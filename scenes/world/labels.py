@@ -92,7 +92,7 @@ def _road_factor(spec: SceneSpec) -> FactorKind:
     return FactorKind.SPEED_LIMIT if math.isfinite(spec.limit_s) else FactorKind.CURVE
 
 
-def _speed_candidate(spec: SceneSpec, trace: Trace, b: int, bound: Bound, slot: int) -> Candidate:
+def _speed_candidate(spec: SceneSpec, bound: Bound, slot: int) -> Candidate:
     """The cause behind a binding constraint."""
     rules = {
         Bound.BEND: _road_factor(spec),
@@ -135,7 +135,7 @@ def _longitudinal(
     mine = [bound for bound, owner in DECISION_OF.items() if owner is decision]
     bound = max(mine, key=lambda kind: float(costs[kind].sum()))
     slot = int(np.argmax(costs[bound]))
-    return decision, [_speed_candidate(spec, trace, b, bound, slot)]
+    return decision, [_speed_candidate(spec, bound, slot)]
 
 
 def _lateral(spec: SceneSpec, trace: Trace, b: int) -> tuple[Lateral, Direction | None, list[Candidate]]:

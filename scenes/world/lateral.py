@@ -14,6 +14,7 @@ import numpy as np
 
 from scenes.trajectory import STEP_S
 from scenes.world.batch import KINDS, Batch, State
+from scenes.world.route import KAPPA, YAW
 from scenes.world.spec import EGO_FRONT, EGO_REAR
 from scenes.world.traffic import lateral
 
@@ -235,12 +236,9 @@ def _plan_pull_over(batch: Batch, state: State, sight: _Sight, awake: np.ndarray
 def steer(batch: Batch, state: State, target: np.ndarray) -> np.ndarray:
     """Curvature 1/m [B] that leads to the target d: state feedback over distance with bounded lateral
     acceleration and curvature rate. On a straight route at the target it is exactly 0."""
-    path = batch.routes.row(batch.routes.kappa, state.s + 0.5 * STEP_S * state.v)
+    path = batch.routes.at(state.s + 0.5 * STEP_S * state.v)[:, KAPPA]
     path = path / np.maximum(1.0 - path * state.d, 0.3)
-    heading = np.arctan2(
-        np.sin(state.yaw - batch.routes.row(batch.routes.yaw, state.s)),
-        np.cos(state.yaw - batch.routes.row(batch.routes.yaw, state.s)),
-    )
+    heading = state.yaw - batch.routes.at(state.s)[:, YAW]
     reach = np.clip(0.95 * state.v, 4.0, 16.0)
     wish = (target - state.d) / reach**2 - 2.0 * np.sin(heading) / reach
     limit = np.minimum(1.3 / np.maximum(state.v, 1.0) ** 2, 0.10)

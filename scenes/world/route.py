@@ -22,44 +22,43 @@ UNLIMITED = 1e3
 """Allowed speed where nothing limits it, m/s."""
 
 
+X, Y, YAW, KAPPA, ALLOWED = range(5)
+
+
 @dataclass(frozen=True)
 class Routes:
-    """B routes. x, y, yaw, kappa, allowed: [B, ROWS]; allowed is the speed m/s that lets the expert slow at
-    BEND_BRAKING for every bend and speed limit ahead."""
+    """B routes. table: [B, ROWS, 5] of x, y, yaw, curvature and allowed speed: the speed m/s that lets the
+    expert slow at BEND_BRAKING for every bend and speed limit ahead."""
 
-    x: np.ndarray
-    y: np.ndarray
-    yaw: np.ndarray
-    kappa: np.ndarray
-    allowed: np.ndarray
+    table: np.ndarray
 
-    def row(self, values: np.ndarray, s: np.ndarray) -> np.ndarray:
-        """Linear interpolation of values [B, ROWS] at s [B] or [B, N]; constant beyond the ends."""
-        u = np.clip((s - S_START) / STEP_M, 0.0, ROWS - 1.000001)
+    def at(self, s: np.ndarray) -> np.ndarray:
+        """Rows [..., 5] at s [B] or [B, N] by linear interpolation; constant beyond the ends."""
+        u = np.minimum(np.maximum((s - S_START) / STEP_M, 0.0), ROWS - 1.000001)
         i = u.astype(np.int64)
-        b = np.arange(len(values)).reshape((-1,) + (1,) * (s.ndim - 1))
-        low = values[b, i]
-        return low + (u - i) * (values[b, i + 1] - low)
+        first = ROWS * np.arange(len(self.table)).reshape((-1,) + (1,) * (s.ndim - 1))
+        flat = self.table.reshape(-1, self.table.shape[2])
+        low = flat[first + i]
+        return low + (u - i)[..., None] * (flat[first + i + 1] - low)
 
     def pose(self, s: np.ndarray, d: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """World x, y, yaw at Frenet s, d ([B] or [B, N]); straight beyond the ends."""
-        inside = np.clip(s, S_START, S_END)
-        yaw = self.row(self.yaw, inside)
+        rows = self.at(s)
+        yaw = rows[..., YAW]
         cos, sin = np.cos(yaw), np.sin(yaw)
-        beyond = s - inside
-        x = self.row(self.x, inside) + beyond * cos - d * sin
-        y = self.row(self.y, inside) + beyond * sin + d * cos
-        return x, y, yaw
+        beyond = s - np.minimum(np.maximum(s, S_START), S_END)
+        return rows[..., X] + beyond * cos - d * sin, rows[..., Y] + beyond * sin + d * cos, yaw
 
     def project(self, x: np.ndarray, y: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Frenet s, d [B] of world points, by Newton steps from a close guess of s [B]."""
         for _ in range(3):
-            px, py, yaw = self.pose(s, np.zeros_like(s))
-            along = (x - px) * np.cos(yaw) + (y - py) * np.sin(yaw)
-            across = -(x - px) * np.sin(yaw) + (y - py) * np.cos(yaw)
-            s = s + along / np.maximum(1.0 - self.row(self.kappa, s) * across, 0.2)
+            rows = self.at(s)
+            dx, dy = x - rows[..., X], y - rows[..., Y]
+            cos, sin = np.cos(rows[..., YAW]), np.sin(rows[..., YAW])
+            across = cos * dy - sin * dx
+            s = s + (cos * dx + sin * dy) / np.maximum(1.0 - rows[..., KAPPA] * across, 0.2)
         px, py, yaw = self.pose(s, np.zeros_like(s))
-        return s, -(x - px) * np.sin(yaw) + (y - py) * np.cos(yaw)
+        return s, np.cos(yaw) * (y - py) - np.sin(yaw) * (x - px)
 
 
 def _curvature(spec: SceneSpec, s: np.ndarray) -> np.ndarray:
@@ -83,14 +82,15 @@ def build_routes(specs: Sequence[SceneSpec]) -> Routes:
     y = np.concatenate([np.zeros((len(specs), 1)), np.cumsum(STEP_M * np.sin(middle), axis=1)], axis=1)
     x, y = x - x[:, origin, None], y - y[:, origin, None]
     limit = np.stack([np.where(s >= spec.limit_s, spec.limit_v, UNLIMITED) for spec in specs])
-    return Routes(x, y, yaw, kappa, _allowed(kappa, limit))
+    return Routes(np.stack([x, y, yaw, kappa, _allowed(kappa, limit)], axis=-1))
 
 
 def straightened(routes: Routes) -> Routes:
     """The same routes without any bend and without what depends on bends."""
-    s = np.broadcast_to(S_START + STEP_M * np.arange(ROWS), routes.x.shape)
-    zero = np.zeros_like(routes.x)
-    return Routes(s, zero, zero, zero, np.full_like(zero, UNLIMITED))
+    table = np.zeros_like(routes.table)
+    table[..., X] = S_START + STEP_M * np.arange(ROWS)
+    table[..., ALLOWED] = UNLIMITED
+    return Routes(table)
 
 
 def _middle(values: np.ndarray) -> np.ndarray:

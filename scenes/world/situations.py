@@ -49,7 +49,8 @@ def curve(rng: Generator) -> SceneSpec:
     spec = road(rng, "curve", _u(rng, 9.0, 15.0), bends=[])
     slow = spec.v0 * _u(rng, 0.5, 0.72)
     start = ego_t0(spec) + _u(rng, 8.0, 26.0)
-    spec.bends = [(start, _u(rng, 45.0, 80.0), side(rng) * 2.0 / slow**2)]
+    radius = max(slow**2 / 2.0, 18.0)
+    spec.bends = [(start, _u(rng, 45.0, 80.0), side(rng) / radius)]
     dress(spec, rng, 8, junction=False)
     return spec
 

@@ -3,8 +3,8 @@
 Role: the record format of the clip store. A record is a JSON header (names, kinds, label) and the clip's
 arrays, little-endian and 8-byte aligned, so that a decoded clip's arrays are read-only views of the stored
 bytes. Invariant: unpack_clip(pack_clip(clip)) equals clip.without_cameras() to the last bit; nothing is
-unpickled. Layout: magic, header length (uint32), CRC-32 of all that follows (uint32), header, padding,
-arrays."""
+unpickled. Layout: magic, header length (uint32), CRC-32 of that length and all that follows (uint32),
+header, padding, arrays."""
 
 from __future__ import annotations
 
@@ -167,7 +167,11 @@ def _assemble(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> bytes:
     text = json.dumps({**header, "arrays": table}, allow_nan=False, default=_plain).encode()
     text += b" " * (-len(text) % _ALIGN)
     body = b"".join((text, *chunks))
-    return _PREFIX.pack(_MAGIC, len(text), zlib.crc32(body)) + body
+    return _PREFIX.pack(_MAGIC, len(text), _checksum(len(text), body)) + body
+
+
+def _checksum(length: int, body: bytes | memoryview) -> int:
+    return zlib.crc32(body, zlib.crc32(length.to_bytes(4, "little")))
 
 
 def _disassemble(record: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -177,7 +181,7 @@ def _disassemble(record: memoryview) -> tuple[dict[str, Any], dict[str, np.ndarr
     if magic != _MAGIC:
         raise RecordError("not a clip record; the index and the records are of different stores: rebuild it")
     body = record[_PREFIX.size :]
-    if length > len(body) or zlib.crc32(body) != checksum:
+    if length > len(body) or _checksum(length, body) != checksum:
         raise RecordError("a clip record is cut short or altered (checksum differs); rebuild the store")
     header = json.loads(bytes(body[:length]))
     data = body[length:]

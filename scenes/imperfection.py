@@ -97,9 +97,10 @@ def demonstrate(clip: Clip, config: ImperfectionConfig, seed: int) -> Demonstrat
     if wrong:
         others = [entry for entry in PLAUSIBLE if entry[:2] != mine]
         longitudinal, lateral, kinds = others[int(rng.integers(len(others)))]
-        side = Direction.LEFT if rng.random() < 0.5 else Direction.RIGHT
     else:
         longitudinal, lateral = mine
-        kinds, side = tuple(factor.kind for factor in label.factors), label.direction
+        kinds = tuple(factor.kind for factor in label.factors)
+    chosen = Direction.LEFT if rng.random() < 0.5 else Direction.RIGHT
+    side = chosen if wrong else label.direction
     text = sentence(longitudinal, lateral, side, kinds, rng)
     return Demonstration(clip.clip_id, text, np.stack([accel, kappa], axis=-1), wrong)

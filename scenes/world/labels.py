@@ -214,7 +214,8 @@ def decide(spec: SceneSpec, trace: Trace, b: int, ambiguity: float) -> Decision:
     ):
         longitudinal = Longitudinal.PASSING_ACCELERATION
     candidates: list[Candidate] = []
-    for candidate in [*why_speed, *why_lateral, *_blocked(spec, trace, b)]:
+    why = why_lateral + why_speed if lateral is Lateral.ABORT else why_speed + why_lateral
+    for candidate in [*why, *_blocked(spec, trace, b)]:
         same_agent = any(other.slot == candidate.slot is not None for other in candidates)
         if not same_agent and all(other.kind is not candidate.kind for other in candidates):
             candidates.append(candidate)

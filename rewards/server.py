@@ -43,7 +43,7 @@ class ServerConfig:
     """rewards: what to serve; workers: scoring processes a reward; timeout_s: the longest that scoring a
     batch (or, after a hang, one rollout) may take; port and metrics_port: 0 lets the system choose, a
     metrics_port of None serves no metrics; port_file: where "host:port" is written once bound; grace_s: for
-    calls in flight at a stop; lifeline: stop when stdin closes, that is when the parent dies."""
+    calls in flight at a stop; json_lines: announce as JSON; lifeline: stop when stdin closes, that is when the parent dies."""
 
     rewards: tuple[RewardSource, ...]
     host: str = "127.0.0.1"
@@ -58,6 +58,7 @@ class ServerConfig:
     tls: Tls | None = None
     token_file: str | None = None
     metrics_port: int | None = None
+    json_lines: bool = False
     lifeline: bool = False
 
     def to_json(self) -> str:
@@ -93,12 +94,13 @@ async def serve(config: ServerConfig) -> None:
         metrics_port = None if config.metrics_port is None else metrics.serve(config.metrics_port)
         if config.port_file:
             write_atomically(Path(config.port_file), address)
-        print(f"reward server on grpc://{address}", flush=True)
+        told = {"address": f"grpc://{address}"}
         if metrics_port is not None:
-            print(f"metrics on http://127.0.0.1:{metrics_port}/metrics", flush=True)
+            told["metrics"] = f"http://127.0.0.1:{metrics_port}/metrics"
+        _say(config, told)
         if await _warm(pools, service, stop):
             await _announce(health, SERVING)
-            print(f"serving {', '.join(service.served)}", flush=True)
+            _say(config, {"serving": ", ".join(f"grpc://{address}/{name}" for name in service.served)})
             await stop.wait()
     finally:
         await _announce(health, NOT_SERVING)
@@ -138,6 +140,11 @@ def _bind(
     except RuntimeError as error:
         raise OSError(f"cannot listen on {wanted}: is the port taken? ({error})") from error
     return server, f"{config.host}:{port}"
+
+
+def _say(config: ServerConfig, told: dict[str, str]) -> None:
+    lines = [json.dumps(told)] if config.json_lines else [f"{what} {where}" for what, where in told.items()]
+    print("\n".join(lines), flush=True)
 
 
 async def _announce(health: health_aio.HealthServicer, status: int) -> None:

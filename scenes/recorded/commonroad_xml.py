@@ -63,9 +63,9 @@ def read_recording(path: Path) -> Recording:
             f"{path}: <{root.tag}> of version {version}; this reader takes CommonRoad {' and '.join(VERSIONS)},"
             " so convert the file"
         )
-    step = root.get("timeStepSize")
-    if step is None or abs(float(step) - STEP_S) > 1e-9:
-        raise RecordingError(f"{path}: time step {step} s; clips need {STEP_S} s, so resample the file")
+    step = root.get("timeStepSize", "")
+    if not _is_number(step) or abs(float(step) - STEP_S) > 1e-9:
+        raise RecordingError(f"{path}: time step {step!r} s; clips need {STEP_S} s, so resample the file")
     try:
         lanelets = [_lanelet(e) for e in root.findall("lanelet")]
         if not any(e.find("lineMarking") is not None for e in root.iter() if e.tag.endswith("Bound")):
@@ -97,15 +97,18 @@ def _text(element: Element, path: str) -> str:
     return text.strip()
 
 
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
 def _number(element: Element, path: str) -> float:
     text = _text(element, path)
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise _MissingError(f"{path} of <{element.tag}> is {text!r}, not a number") from error
-    if not math.isfinite(value):
-        raise _MissingError(f"{path} of <{element.tag}> is {text!r}, not finite")
-    return value
+    if not _is_number(text):
+        raise _MissingError(f"{path} of <{element.tag}> is {text!r}, not a finite number")
+    return float(text)
 
 
 def _points(element: Element | None, what: str) -> np.ndarray:

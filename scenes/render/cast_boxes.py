@@ -99,6 +99,58 @@ def _split(v: int, u: int, view: tuple, samples: tuple) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
+def _cast_box(
+    view: tuple,
+    samples: tuple,
+    touched: np.ndarray,
+    camera: np.ndarray,
+    axes: tuple[float, float, float, float],
+    box: np.ndarray,
+    rect: np.ndarray,
+    shaded: np.ndarray,
+    instance: int,
+) -> None:
+    """Cast one box [8] into the samples of rectangle `rect`; axes: cos and sin of the camera's yaw and
+    pitch."""
+    fine_rgb, fine_depth, fine_ids = samples
+    h, w = fine_depth.shape
+    focal = camera[5] * SAMPLES
+    cos_y, sin_y, cos_p, sin_p = axes
+    hx, hy, hz, cos_b, sin_b = box[3], box[4], box[5], box[6], box[7]
+    # Camera position and heading in the box's frame.
+    px, py = camera[0] - box[0], camera[1] - box[1]
+    ox, oy, oz = cos_b * px + sin_b * py, -sin_b * px + cos_b * py, camera[2] - box[2]
+    cos_r, sin_r = cos_y * cos_b + sin_y * sin_b, sin_y * cos_b - cos_y * sin_b
+    for v in range(rect[2], rect[3] + 1):
+        up = -(v + 0.5 - 0.5 * h) / focal
+        forward, dz = cos_p + sin_p * up, cos_p * up - sin_p
+        z_in, z_out = _slab(oz, dz, hz)
+        for u in range(rect[0], rect[1] + 1):
+            left = -(u + 0.5 - 0.5 * w) / focal
+            dx, dy = forward * cos_r - left * sin_r, forward * sin_r + left * cos_r
+            x_in, x_out = _slab(ox, dx, hx)
+            y_in, y_out = _slab(oy, dy, hy)
+            t = max(x_in, y_in, z_in)
+            if t < NEAR_M or t > min(x_out, y_out, z_out):
+                continue
+            if not touched[v // SAMPLES, u // SAMPLES]:
+                _split(v // SAMPLES, u // SAMPLES, view, samples)
+                touched[v // SAMPLES, u // SAMPLES] = True
+            if t >= fine_depth[v, u]:
+                continue
+            if t == x_in:
+                face = 0 if dx < 0.0 else 1
+            elif t == y_in:
+                face = 2 if dy < 0.0 else 3
+            else:
+                face = 4 if dz < 0.0 else 5
+            fine_depth[v, u] = t
+            fine_ids[v, u] = instance
+            for b in range(3):
+                fine_rgb[v, u, b] = shaded[face, b]
+
+
+@numba.njit(cache=True, nogil=True)
 def cast_boxes(
     view: tuple,
     samples: tuple,
@@ -115,55 +167,17 @@ def cast_boxes(
     scratch; camera: x, y, z, yaw, pitch, focal px; boxes: [K, 8] centre x, y, z, half length, width,
     height, cos yaw, sin yaw; faces: [K, 6, 3] front, back, left, right, top, bottom; emissive: [K], drawn
     without shading or haze; instances: [K] int16."""
-    fine_rgb, fine_depth, fine_ids = samples
-    h, w = fine_depth.shape
-    focal = camera[5] * SAMPLES
-    cos_y, sin_y, cos_p, sin_p = (
-        math.cos(camera[3]),
-        math.sin(camera[3]),
-        math.cos(camera[4]),
-        math.sin(camera[4]),
-    )
+    h, w = samples[1].shape
+    axes = (math.cos(camera[3]), math.sin(camera[3]), math.cos(camera[4]), math.sin(camera[4]))
     corners, shaded = np.empty((8, 3)), np.empty((6, 3), np.uint8)
     rect = np.empty(4, np.int64)
     touched[:] = False
     for k in range(boxes.shape[0]):
-        _place(boxes[k], camera, (cos_y, sin_y, cos_p, sin_p), corners)
-        if not _bounds(corners, focal, w, h, rect):
-            continue
-        hx, hy, hz, cos_b, sin_b = boxes[k, 3], boxes[k, 4], boxes[k, 5], boxes[k, 6], boxes[k, 7]
-        # Camera position and heading in the box's frame.
-        px, py = camera[0] - boxes[k, 0], camera[1] - boxes[k, 1]
-        ox, oy, oz = cos_b * px + sin_b * py, -sin_b * px + cos_b * py, camera[2] - boxes[k, 2]
-        cos_r, sin_r = cos_y * cos_b + sin_y * sin_b, sin_y * cos_b - cos_y * sin_b
-        _shade(faces[k], emissive[k], boxes[k], math.hypot(px, py), horizon, shaded)
-        for v in range(rect[2], rect[3] + 1):
-            up = -(v + 0.5 - 0.5 * h) / focal
-            forward, dz = cos_p + sin_p * up, cos_p * up - sin_p
-            z_in, z_out = _slab(oz, dz, hz)
-            for u in range(rect[0], rect[1] + 1):
-                left = -(u + 0.5 - 0.5 * w) / focal
-                dx, dy = forward * cos_r - left * sin_r, forward * sin_r + left * cos_r
-                x_in, x_out = _slab(ox, dx, hx)
-                y_in, y_out = _slab(oy, dy, hy)
-                t = max(x_in, y_in, z_in)
-                if t < NEAR_M or t > min(x_out, y_out, z_out):
-                    continue
-                if not touched[v // SAMPLES, u // SAMPLES]:
-                    _split(v // SAMPLES, u // SAMPLES, view, samples)
-                    touched[v // SAMPLES, u // SAMPLES] = True
-                if t >= fine_depth[v, u]:
-                    continue
-                if t == x_in:
-                    face = 0 if dx < 0.0 else 1
-                elif t == y_in:
-                    face = 2 if dy < 0.0 else 3
-                else:
-                    face = 4 if dz < 0.0 else 5
-                fine_depth[v, u] = t
-                fine_ids[v, u] = instances[k]
-                for b in range(3):
-                    fine_rgb[v, u, b] = shaded[face, b]
+        _place(boxes[k], camera, axes, corners)
+        if _bounds(corners, camera[5] * SAMPLES, w, h, rect):
+            distance = math.hypot(camera[0] - boxes[k, 0], camera[1] - boxes[k, 1])
+            _shade(faces[k], emissive[k], boxes[k], distance, horizon, shaded)
+            _cast_box(view, samples, touched, camera, axes, boxes[k], rect, shaded, instances[k])
     _resolve(view, samples, touched)
 
 

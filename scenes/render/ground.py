@@ -1,9 +1,9 @@
 """The ground as a pyramid of bird's-eye textures, each level only as large as the cameras can use.
 
 Role: paints grass, road, kerbs, markings, crosswalks and stop lines in the ego frame at t0. Level k has
-cells 2^k times the finest and covers the ground where a pixel is about one cell wide, so fine cells are painted
-near by and coarse ones far away. Invariant: the coarsest level covers every camera's view to RANGE_M; x, y
-metres."""
+cells 2^k times the finest and covers the ground where a pixel is about one cell wide, so fine cells are
+painted near by and coarse ones far away. Invariant: the coarsest level covers every camera's view to
+RANGE_M; x, y metres."""
 
 from __future__ import annotations
 

@@ -16,6 +16,46 @@ GRAIN_CELLS = 1 << 16
 
 
 @numba.njit(cache=True, nogil=True)
+def _toggle_edges(
+    toggles: np.ndarray, window: tuple[float, float, float], polygon: np.ndarray
+) -> tuple[int, int, int, int]:
+    """Flip, in every row an edge crosses, the first cell whose centre is right of the crossing: a running
+    exclusive-or along the row is then 1 inside the polygon [P, 2]. Returns the rows and columns touched, as
+    half-open ranges."""
+    x0, y0, cell = window
+    rows, columns = toggles.shape
+    low_r, high_r, low_c, high_c = rows, 0, columns, 0
+    for i in range(polygon.shape[0]):
+        ux, uy = polygon[i - 1]
+        vx, vy = polygon[i]
+        if uy > vy:
+            ux, uy, vx, vy = vx, vy, ux, uy
+        r_from = max(0, math.ceil((uy - y0) / cell - 0.5))
+        r_to = min(rows, math.ceil((vy - y0) / cell - 0.5))
+        for r in range(r_from, r_to):
+            x = ux + (y0 + (r + 0.5) * cell - uy) * (vx - ux) / (vy - uy)
+            c = math.ceil(min(max((x - x0) / cell - 0.5, 0.0), float(columns)))
+            low_c, high_c = min(low_c, c), max(high_c, min(c + 1, columns))
+            if c < columns:
+                toggles[r, c] ^= 1
+        if r_to > r_from:
+            low_r, high_r = min(low_r, r_from), max(high_r, r_to)
+    return low_r, high_r, low_c, high_c
+
+
+@numba.njit(cache=True, nogil=True)
+def _longest_edge(polygon: np.ndarray) -> tuple[float, float]:
+    """Unit direction of the longest edge of a polygon [P, 2]."""
+    ax, ay, longest = 1.0, 0.0, 0.0
+    for i in range(polygon.shape[0]):
+        dx, dy = polygon[i, 0] - polygon[i - 1, 0], polygon[i, 1] - polygon[i - 1, 1]
+        length = math.hypot(dx, dy)
+        if length > longest:
+            ax, ay, longest = dx / length, dy / length, length
+    return ax, ay
+
+
+@numba.njit(cache=True, nogil=True)
 def fill_polygons(
     rgb: np.ndarray,
     ids: np.ndarray,
@@ -35,33 +75,14 @@ def fill_polygons(
     first_id + k. stripe_m > 0 paints stripes that wide, one in two, across the polygon's longest edge (a
     zebra crossing); cells coarser than a stripe get half the colour."""
     x0, y0, cell = window
-    rows, columns = toggles.shape
+    columns = toggles.shape[1]
     for k in range(starts.shape[0] - 1):
-        first, last = starts[k], starts[k + 1]
-        low_r, high_r, low_c, high_c = rows, -1, columns, -1
-        ax, ay, longest = 0.0, 0.0, 0.0
-        for i in range(first, last):
-            j = i + 1 if i + 1 < last else first
-            ux, uy, vx, vy = points[i, 0], points[i, 1], points[j, 0], points[j, 1]
-            length = math.hypot(vx - ux, vy - uy)
-            if length > longest:
-                longest, ax, ay = length, (vx - ux) / length, (vy - uy) / length
-            if uy > vy:
-                ux, uy, vx, vy = vx, vy, ux, uy
-            r_from = max(0, math.ceil((uy - y0) / cell - 0.5))
-            r_to = min(rows, math.ceil((vy - y0) / cell - 0.5))
-            for r in range(r_from, r_to):
-                x = ux + (y0 + (r + 0.5) * cell - uy) * (vx - ux) / (vy - uy)
-                c = math.ceil(min(max((x - x0) / cell - 0.5, 0.0), float(columns)))
-                low_c = min(low_c, c)
-                high_c = max(high_c, c)
-                if c < columns:
-                    toggles[r, c] ^= 1
-            if r_to > r_from:
-                low_r, high_r = min(low_r, r_from), max(high_r, r_to)
+        polygon = points[starts[k] : starts[k + 1]]
+        low_r, high_r, low_c, high_c = _toggle_edges(toggles, window, polygon)
+        ax, ay = _longest_edge(polygon)
         for r in range(low_r, high_r):
             inside = 0
-            for c in range(low_c, min(high_c + 1, columns)):
+            for c in range(low_c, high_c):
                 inside ^= toggles[r, c]
                 toggles[r, c] = 0
                 if inside == 0:
@@ -70,8 +91,8 @@ def fill_polygons(
                     ids[r, c] = first_id + k
                 share = 1.0
                 if stripe_m > 0.0:
-                    along = (x0 + (c + 0.5) * cell - points[first, 0]) * ax
-                    along += (y0 + (r + 0.5) * cell - points[first, 1]) * ay
+                    along = (x0 + (c + 0.5) * cell - polygon[0, 0]) * ax
+                    along += (y0 + (r + 0.5) * cell - polygon[0, 1]) * ay
                     if cell > stripe_m:
                         share = 0.5
                     elif along - 2.0 * stripe_m * math.floor(along / (2.0 * stripe_m)) >= stripe_m:

@@ -22,6 +22,8 @@ class Speed(StrEnum):
     ACCELERATE = "accelerate"
 
 
+# "slow vehicle" describes somebody else.
+_NO_NOUN = r"(?! (?:moving )?(?:lead|car|vehicle|truck|van|bus|traffic|cyclist|bicycle))"
 _LEAD = (
     r"(?:(?:slow(?:er|ing)?|lead(?:ing)?|preceding|stopped|braking|red|blue|white|black|slow-moving) )*"
     r"(?:lead(?:er)?|vehicle|car|truck|traffic|van|bus|suv|cyclist|bicycle)"
@@ -47,7 +49,7 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
     ),
     Longitudinal.SPEED_ADAPTATION: (
         r"(?:adapt|adjust)(?:ing|s)? (?:the |its |my )?speed",
-        r"(?:slow(?:s|ing)?(?: down)?|decelerat(?:e|es|ing)|brak(?:e|es|ing)|eas(?:e|es|ing) off"
+        rf"(?:slow(?:s|ing)?(?: down)?{_NO_NOUN}|decelerat(?:e|es|ing)|brak(?:e|es|ing)|eas(?:e|es|ing) off"
         r"|(?:reduc|decreas|lower)(?:e|es|ing)? (?:the |its |my )?speed)",
     ),
     Longitudinal.GAP_SEARCHING: (
@@ -60,7 +62,7 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"|increas(?:e|es|ing) (?:the )?speed)"
         r"(?: (?:to|and|for) (?:pass|overtake|get past|go past|passing|overtaking))?",
         r"overtak(?:e|es|ing)",
-        r"(?<!to )pass(?:es|ing)? (?:the |a )?(?:slow|slower|lead|car|vehicle|truck)",
+        r"pass(?:es|ing)? (?:the |a )?(?:slow|slower|lead|car|vehicle|truck)",
     ),
     Longitudinal.YIELD: (
         r"yield(?:s|ing)?",
@@ -128,9 +130,9 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
 SPEED: dict[Speed, tuple[str, ...]] = {
     Speed.STOP: (r"stop(?:s|ping)?(?! sign)", r"standstill", r"halt(?:s|ing)?", r"wait(?:s|ing)?"),
     Speed.SLOW: (
-        r"slow(?:s|ing)?(?: down)?(?! (?:car|vehicle|truck|traffic))",
+        rf"slow(?:s|ing)?(?: down)?{_NO_NOUN}",
         r"decelerat(?:e|es|ing)",
-        r"brak(?:e|es|ing)(?! (?:car|vehicle|truck|lead))",
+        rf"brak(?:e|es|ing){_NO_NOUN}",
         r"eas(?:e|es|ing) off",
         r"(?:reduc|decreas|lower)(?:e|es|ing)? (?:the |its |my )?speed",
         r"drop(?:s|ping)? back",

@@ -43,7 +43,8 @@ class ServerConfig:
     """rewards: what to serve; workers: scoring processes a reward; timeout_s: the longest that scoring a
     batch (or, after a hang, one rollout) may take; port and metrics_port: 0 lets the system choose, a
     metrics_port of None serves no metrics; port_file: where "host:port" is written once bound; grace_s: for
-    calls in flight at a stop; json_lines: announce as JSON; lifeline: stop when stdin closes, that is when the parent dies."""
+    calls in flight at a stop; json_lines: announce as JSON; lifeline: stop when stdin closes, that is when
+    the parent dies."""
 
     rewards: tuple[RewardSource, ...]
     host: str = "127.0.0.1"

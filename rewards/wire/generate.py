@@ -1,7 +1,7 @@
 """Regenerate the committed protobuf modules: `python -m rewards.wire.generate` (needs grpcio-tools).
 
-Invariant: the committed `*_pb2*.py` are exactly what this prints for the committed `.proto` files; a test
-compares them by descriptor.
+Invariant: the committed `*_pb2*.py` are exactly what this writes for the committed `.proto` files (a test
+compares their descriptors).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 
 
-def main() -> int:
-    """Write the modules beside the .proto files; returns protoc's exit status."""
+def write(out: Path) -> int:
+    """Write the modules under `out`; returns protoc's exit status."""
     protoc = importlib.import_module("grpc_tools.protoc")
-    common = [f"-I{ROOT}", f"--python_out={ROOT}", f"--pyi_out={ROOT}"]
-    public = protoc.main(["protoc", *common, f"--grpc_python_out={ROOT}", "rewards/wire/reward.proto"])
+    common = [f"-I{ROOT}", f"--python_out={out}", f"--pyi_out={out}"]
+    public = protoc.main(["protoc", *common, f"--grpc_python_out={out}", "rewards/wire/reward.proto"])
     return public or protoc.main(["protoc", *common, "rewards/wire/worker.proto"])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(write(ROOT))

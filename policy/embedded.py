@@ -42,7 +42,7 @@ class EmbeddedSize(BaseModel):
     vision_hidden: int = 96
     vision_layers: int = 2
     vision_heads: int = 3
-    base_vocabulary: int = 768
+    base_vocabulary: int = 1024
 
 
 def build_config(size: EmbeddedSize, vocabulary: Vocabulary) -> Qwen3VLConfig:

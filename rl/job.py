@@ -97,6 +97,8 @@ class GrpoJob:
         self._learner = start_learner(config, self._store_path, self._run.path / "scratch", learner)
         workers = [start_worker(config, self._store_path) for _ in range(config.rollout.actors)]
         descriptions = await self._fleet.start()
+        self._registry.set_fact("clip_stores", [str(self._store_path.resolve())])
+        self._registry.set_fact("reward_weights", {r.name: r.weight for r in config.rewards})
         self._registry.set_fact("rewards", {name: d.version for name, d in descriptions.items()})
         deadline = config.rollout.start_deadline_s
         await asyncio.to_thread(ray.get, [w.ready.remote() for w in workers], timeout=deadline)

@@ -28,7 +28,7 @@ class EmbeddedSpec(ConfigModel):
     vision_hidden: int = 96
     vision_layers: int = 2
     vision_heads: int = 3
-    base_vocabulary: int = 768
+    base_vocabulary: int = 1024
 
 
 class DataConfig(ConfigModel):

@@ -29,7 +29,9 @@ def content_digest(run_dir: Path | str, up_to_step: int | None = None) -> str:
     digest = hashlib.sha256(b"ar1.ledger 1\n")
     for step, path in parts(run_dir, up_to_step).items():
         table = pq.read_table(path, schema=SCHEMA)
-        table = table.sort_by([("group_id", "ascending"), ("index", "ascending")])
+        order = pc.sort_indices(table, [("group_id", "ascending"), ("index", "ascending")]).to_numpy()
+        if (order != np.arange(len(table))).any():
+            table = table.take(order)
         digest.update(struct.pack("<qq", step, len(table)))
         for column in SCHEMA.names:
             if column not in IDENTITY_COLUMNS:
@@ -52,9 +54,9 @@ def _update(digest: hashlib._Hash, array: pa.Array) -> None:
                 digest.update(field.name.encode() + b"\0")
                 _update(digest, values)
     elif pa.types.is_string(kind):
-        for text in array.to_pylist():
-            content = b"" if text is None else text.encode()
-            digest.update(struct.pack("<q", len(content)) + content)
+        filled = pc.fill_null(array, "")
+        digest.update(pc.binary_length(filled).to_numpy(zero_copy_only=False).astype("<i8").tobytes())
+        digest.update("".join(filled.to_pylist()).encode())
     elif pa.types.is_boolean(kind):
         digest.update(pc.fill_null(array, False).to_numpy(zero_copy_only=False).tobytes())
     else:

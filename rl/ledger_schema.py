@@ -2,8 +2,9 @@
 
 Role: one row per rollout; a group that ended before it had a rollout is one row whose rollout columns are
 null, so that every dispatched group is in the ledger.
-Invariant: `groups_of(rows_of(groups))` gives the groups back bit for bit. Columns are either content (what a
-run computed; equal in a resumed run) or timing (how long and how often it tried); see TIMING_*.
+Invariant: `groups_of(rows_of(groups))` gives the groups back bit for bit, rollouts by index. Columns are
+either content (what a run computed; equal in a resumed run) or timing (how long and how often it tried); see
+TIMING_SCORE_FIELDS.
 """
 
 from __future__ import annotations
@@ -85,7 +86,8 @@ def rows_of(run: str, groups: Iterable[Group]) -> list[dict[str, Any]]:
             "group_fate_reason": group.fate_reason,
             "disagreement": group.disagreement,
         }
-        rows += [head | _rollout_row(rollout) for rollout in group.rollouts] or [head]
+        ordered = sorted(group.rollouts, key=lambda rollout: rollout.index)
+        rows += [head | _rollout_row(rollout) for rollout in ordered] or [head]
     return rows
 
 

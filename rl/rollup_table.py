@@ -23,10 +23,17 @@ Series = dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 class RollupTable:
-    """Scalars by step and name, saved whole: at 10,000 steps of 60 names a save takes about 0.1 s."""
+    """Scalars by step and name, saved whole: at 10,000 steps of 60 names a save takes about 0.3 s."""
 
     def __init__(self, table: pa.Table | None = None) -> None:
-        self._table = _SCHEMA.empty_table() if table is None else table
+        self._tables = [_SCHEMA.empty_table() if table is None else table]
+
+    @property
+    def _table(self) -> pa.Table:
+        """All rows; the pieces that `put` left are joined once, when somebody asks."""
+        if len(self._tables) > 1:
+            self._tables = [pa.concat_tables(self._tables).combine_chunks()]
+        return self._tables[0]
 
     @classmethod
     def load(cls, path: Path) -> RollupTable:
@@ -39,17 +46,18 @@ class RollupTable:
 
     def put(self, step: int, metrics: Mapping[str, float]) -> None:
         """Add the scalars of a step, which must come after those it holds."""
-        last = pc.max(self._table["step"]).as_py()
+        newest = self._tables[-1]["step"]
+        last = newest[-1].as_py() if len(newest) else None
         if last is not None and step <= last:
             raise ValueError(f"step {step} is not after the last rolled-up step {last}")
         columns = [[step] * len(metrics), list(metrics), [float(value) for value in metrics.values()]]
-        self._table = pa.concat_tables([self._table, pa.table(columns, schema=_SCHEMA)]).combine_chunks()
+        self._tables.append(pa.table(columns, schema=_SCHEMA))
 
     def discard_after(self, step: int) -> bool:
         """Drop the steps beyond `step`; returns whether there were any."""
         kept = self._table.filter(pc.less_equal(self._table["step"], step))
         dropped = len(kept) < len(self._table)
-        self._table = kept
+        self._tables = [kept]
         return dropped
 
     def series(self) -> Series:

@@ -87,39 +87,33 @@ class GroupIndex:
     def __init__(self, run_dir: Path) -> None:
         self.run_dir = run_dir
         self._known: dict[int, tuple[int, int]] = {}
-        self._table: pa.Table | None = None
+        self._duckdb = duckdb.connect(":memory:")
         self._lock = threading.Lock()
 
     def page(self, query: GroupQuery, offset: int, limit: int) -> dict[str, Any]:
         """{"count": groups that match, "groups": rows offset … offset+limit}."""
-        table = self._refreshed()
-        if table is None:
-            return {"count": 0, "groups": []}
         condition, values = query.where()
         order, keys = query.order()
-        with duckdb.connect(":memory:") as connection:
-            connection.register("summaries", table)
-            (count,) = connection.execute(
-                f"SELECT count(*) FROM summaries WHERE {condition}", values
-            ).fetchall()[0]
-            rows: pa.Table = connection.sql(
+        if not self._refreshed():
+            return {"count": 0, "groups": []}
+        with self._duckdb.cursor() as cursor:
+            counted = cursor.execute(f"SELECT count(*) FROM summaries WHERE {condition}", values).fetchall()
+            rows: pa.Table = cursor.sql(
                 f"SELECT * FROM summaries WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?",
                 params=[*values, *keys, limit, offset],
             ).to_arrow_table()
-        return {"count": count, "groups": rows.to_pylist()}
+        return {"count": counted[0][0], "groups": rows.to_pylist()}
 
     def neighbours(self, query: GroupQuery, step: int, group_id: str) -> dict[str, Any]:
         """Place of a group in a query's order: {"position": 0-based or None, "count", "previous", "next"},
         the last two {step, group_id} or None."""
-        table = self._refreshed()
-        empty = {"position": None, "count": 0, "previous": None, "next": None}
-        if table is None:
-            return empty
         condition, values = query.where()
         order, keys = query.order()
-        with duckdb.connect(":memory:") as connection:
-            connection.register("summaries", table)
-            found = connection.execute(
+        empty = {"position": None, "count": 0, "previous": None, "next": None}
+        if not self._refreshed():
+            return empty
+        with self._duckdb.cursor() as cursor:
+            found = cursor.execute(
                 "WITH ranked AS (SELECT step, group_id, row_number() OVER w - 1 AS position, "
                 "lag({'step': step, 'group_id': group_id}) OVER w AS previous, "
                 "lead({'step': step, 'group_id': group_id}) OVER w AS next, count(*) OVER () AS count "
@@ -127,29 +121,30 @@ class GroupIndex:
                 "SELECT position, count, previous, next FROM ranked WHERE step = ? AND group_id = ?",
                 [*keys, *values, step, group_id],
             ).fetchone()
-        return (
-            empty
-            if found is None
-            else dict(zip(("position", "count", "previous", "next"), found, strict=True))
-        )
+        return empty if found is None else dict(zip(empty, found, strict=True))
 
     def same_clip(self, clip_id: str) -> list[dict[str, Any]]:
         """Groups of one clip over the run, by step: {step, group_id, total, fate}."""
         rows = self.page(GroupQuery(sort="step", descending=False, clip=clip_id), 0, 500)["groups"]
         return [{key: row[key] for key in ("step", "group_id", "total", "fate")} for row in rows]
 
-    def _refreshed(self) -> pa.Table | None:
+    def _refreshed(self) -> bool:
+        """Bring the table `summaries` up to date; False while the run has no parts."""
         with self._lock:
             now = {step: _stamp(path) for step, path in parts(self.run_dir).items()}
             if any(now.get(step) != stamp for step, stamp in self._known.items()):
-                self._known, self._table = {}, None
+                self._known = {}
+            if not self._known:
+                self._duckdb.execute("DROP TABLE IF EXISTS summaries")
             fresh = [step for step in now if step not in self._known]
             for start in range(0, len(fresh), PART_BATCH):
                 batch = fresh[start : start + PART_BATCH]
-                table = LedgerReader(self.run_dir).query(_SUMMARIES, steps=batch)
-                self._table = table if self._table is None else pa.concat_tables([self._table, table])
-            self._known |= {step: now[step] for step in fresh}
-            return self._table
+                self._duckdb.register("fresh", LedgerReader(self.run_dir).query(_SUMMARIES, steps=batch))
+                self._duckdb.execute("CREATE TABLE IF NOT EXISTS summaries AS FROM fresh LIMIT 0")
+                self._duckdb.execute("INSERT INTO summaries FROM fresh")
+                self._duckdb.unregister("fresh")
+                self._known |= {step: now[step] for step in batch}
+            return bool(self._known)
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -102,7 +102,7 @@ def columns(rollouts: Sequence[RolloutView], clips: ClipView) -> dict[str, list[
 
 
 def source_version(function: Callable[..., Any]) -> str:
-    """"src-" and 12 hex digits that change with the function's source; TypeError/OSError without source."""
+    """ "src-" and 12 hex digits that change with the function's source; TypeError/OSError without source."""
     return "src-" + hashlib.sha256(inspect.getsource(function).encode()).hexdigest()[:12]
 
 

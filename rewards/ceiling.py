@@ -26,7 +26,14 @@ def ceiling(clips: Iterable[Clip]) -> Mapping[str, tuple[int, int]]:
         if clip.label is None:
             continue
         view = RolloutView(
-            clip.clip_id, clip.clip_id, clip.clip_id, clip.label.text, True, None, clip.actions, clip.ego_future
+            clip.clip_id,
+            clip.clip_id,
+            clip.clip_id,
+            clip.label.text,
+            True,
+            None,
+            clip.actions,
+            clip.ego_future,
         )
         score = reward.score([view], {clip.clip_id: clip})[0]
         axes = {

@@ -139,9 +139,7 @@ class RewardClient:
     async def describe(self, deadline_s: float = 5.0) -> Description:
         """Ask the server what it serves. Raises AioRpcError, LookupError when it does not serve this reward
         or speaks another protocol, WireError for a need that is unknown here."""
-        answer = await self._stub.Describe(
-            pb.DescribeRequest(), timeout=deadline_s, metadata=self._metadata
-        )
+        answer = await self._stub.Describe(pb.DescribeRequest(), timeout=deadline_s, metadata=self._metadata)
         if answer.protocol != PROTOCOL:
             raise LookupError(f"{self.config.url} speaks protocol {answer.protocol}, this client {PROTOCOL}")
         found = {message.name: message for message in answer.rewards}

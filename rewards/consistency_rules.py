@@ -64,14 +64,24 @@ LONGITUDINAL_RULES: dict[Longitudinal, SpeedRule] = {
         STEADY | SLOWER | {A.GENTLE_ACCELERATION}, drop=(0.4, INF), gain=(-INF, 2.5)
     ),
     Longitudinal.SPEED_ADAPTATION: SpeedRule(
-        STEADY | SLOWER - {A.STOP} | {A.GENTLE_ACCELERATION}, opening=SLOWER, drop=(STEP, INF), lowest=(0.3, 1.0)
+        STEADY | SLOWER - {A.STOP} | {A.GENTLE_ACCELERATION},
+        opening=SLOWER,
+        drop=(STEP, INF),
+        lowest=(0.3, 1.0),
     ),
     Longitudinal.GAP_SEARCHING: SpeedRule(
-        STEADY | SLOWER - {A.STOP} | {A.GENTLE_ACCELERATION}, opening=SLOWER, drop=(STEP, INF), lowest=(0.25, 1.0)
+        STEADY | SLOWER - {A.STOP} | {A.GENTLE_ACCELERATION},
+        opening=SLOWER,
+        drop=(STEP, INF),
+        lowest=(0.25, 1.0),
     ),
     Longitudinal.PASSING_ACCELERATION: SpeedRule(STEADY | FASTER, drop=(-INF, STEP), gain=(STEP, INF)),
-    Longitudinal.YIELD: SpeedRule(frozenset(A) - {A.REVERSE}, opening=SLOWER, drop=(1.5, INF), lowest=(-INF, 0.75)),
-    Longitudinal.STOP_STATIC: SpeedRule(STEADY | SLOWER, opening=SLOWER, drop=(STEP, INF), lowest=(-INF, 0.4)),
+    Longitudinal.YIELD: SpeedRule(
+        frozenset(A) - {A.REVERSE}, opening=SLOWER, drop=(1.5, INF), lowest=(-INF, 0.75)
+    ),
+    Longitudinal.STOP_STATIC: SpeedRule(
+        STEADY | SLOWER, opening=SLOWER, drop=(STEP, INF), lowest=(-INF, 0.4)
+    ),
 }
 
 LATERAL_RULES: dict[Lateral, PathRule] = {

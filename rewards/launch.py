@@ -42,9 +42,9 @@ class LaunchError(RuntimeError):
 class SupervisedServer:
     """One server process and its keeper.
 
-        with SupervisedServer(LaunchConfig(ServerConfig((RewardSource("trajectory"),)), run_dir)) as server:
-            client = RewardClient(ClientConfig(server.url("trajectory")))
-            await client.wait_ready(10.0)
+    with SupervisedServer(LaunchConfig(ServerConfig((RewardSource("trajectory"),)), run_dir)) as server:
+        client = RewardClient(ClientConfig(server.url("trajectory")))
+        await client.wait_ready(10.0)
     """
 
     def __init__(self, config: LaunchConfig) -> None:

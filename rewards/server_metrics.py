@@ -19,7 +19,10 @@ class ServerMetrics:
             "ar1_reward_cache_hits", "Rollouts answered from the cache", ["reward"], registry=self.registry
         )
         self.batch_seconds = Histogram(
-            "ar1_reward_batch_seconds", "Time to answer a batch", ["reward"], buckets=SECONDS,
+            "ar1_reward_batch_seconds",
+            "Time to answer a batch",
+            ["reward"],
+            buckets=SECONDS,
             registry=self.registry,
         )
         self.in_flight = Gauge(
@@ -29,7 +32,9 @@ class ServerMetrics:
             "ar1_reward_worker_restarts", "Scoring processes replaced", ["reward"], registry=self.registry
         )
         self.worker_hangs = Gauge(
-            "ar1_reward_worker_hangs", "Scoring processes ended for hanging", ["reward"],
+            "ar1_reward_worker_hangs",
+            "Scoring processes ended for hanging",
+            ["reward"],
             registry=self.registry,
         )
         self.clips = Gauge("ar1_reward_clips_held", "Clips in the context cache", registry=self.registry)

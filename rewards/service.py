@@ -53,14 +53,18 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         self._running: set[asyncio.Task[Any]] = set()
 
     async def Describe(  # noqa: N802
-        self, request: pb.DescribeRequest, context: grpc.aio.ServicerContext  # noqa: ARG002
+        self,
+        request: pb.DescribeRequest,  # noqa: ARG002
+        context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.DescribeResponse:
         """See reward.proto."""
         descriptions = [encode_description(served.description) for served in self.served.values()]
         return pb.DescribeResponse(protocol=PROTOCOL, instance=self.instance, rewards=descriptions)
 
     async def PutClips(  # noqa: N802
-        self, request: pb.PutClipsRequest, context: grpc.aio.ServicerContext  # noqa: ARG002
+        self,
+        request: pb.PutClipsRequest,
+        context: grpc.aio.ServicerContext,  # noqa: ARG002
     ) -> pb.PutClipsResponse:
         """See reward.proto."""
         results = [self._put(clip) for clip in request.clips]

@@ -93,9 +93,7 @@ class TrajectoryReward:
                 scores[index] = Score(self.name, self.low, explanation=why, version=self.version)
             elif len(rollout.states) != len(clip.ego_future):
                 why = f"{len(rollout.states)} predicted steps, {len(clip.ego_future)} expert steps"
-                scores[index] = Score(
-                    self.name, None, Status.DATA, explanation=why, version=self.version
-                )
+                scores[index] = Score(self.name, None, Status.DATA, explanation=why, version=self.version)
             else:
                 by_clip[rollout.clip_id].append(index)
         for clip_id, indices in by_clip.items():

@@ -106,16 +106,41 @@ def test_a_clear_road_is_no_factor():
         ("Stop for the pedestrian", LON.YIELD, LAT.LANE_KEEPING, None),
         ("Yield to the car crossing from the left", LON.YIELD, LAT.LANE_KEEPING, None),
         ("Nudge left around the parked vehicle", LON.SET_SPEED_TRACKING, LAT.IN_LANE_NUDGE, Direction.LEFT),
-        ("Change to the left lane to pass the slow vehicle", LON.PASSING_ACCELERATION, LAT.LANE_CHANGE, Direction.LEFT),
+        (
+            "Change to the left lane to pass the slow vehicle",
+            LON.PASSING_ACCELERATION,
+            LAT.LANE_CHANGE,
+            Direction.LEFT,
+        ),
         ("Turn right at the junction", LON.SET_SPEED_TRACKING, LAT.TURN, Direction.RIGHT),
         ("Because the light is red, stop at the line.", LON.STOP_STATIC, LAT.LANE_KEEPING, None),
-        ("The lead vehicle brakes, so slow down and keep a safe distance.", LON.LEAD_FOLLOWING, LAT.LANE_KEEPING, None),
-        ("Don't change lanes; keep the lane and hold the set speed.", LON.SET_SPEED_TRACKING, LAT.LANE_KEEPING, None),
+        (
+            "The lead vehicle brakes, so slow down and keep a safe distance.",
+            LON.LEAD_FOLLOWING,
+            LAT.LANE_KEEPING,
+            None,
+        ),
+        (
+            "Don't change lanes; keep the lane and hold the set speed.",
+            LON.SET_SPEED_TRACKING,
+            LAT.LANE_KEEPING,
+            None,
+        ),
         ("Do not stop, maintain speed.", LON.SET_SPEED_TRACKING, LAT.LANE_KEEPING, None),
-        ("Continue straight without braking at the current speed, cruising.", LON.SET_SPEED_TRACKING, LAT.LANE_KEEPING, None),
+        (
+            "Continue straight without braking at the current speed, cruising.",
+            LON.SET_SPEED_TRACKING,
+            LAT.LANE_KEEPING,
+            None,
+        ),
         ("Rather than stopping, ease off to a lower speed.", LON.SPEED_ADAPTATION, LAT.LANE_KEEPING, None),
         ("With no cars ahead keep the current speed.", LON.SET_SPEED_TRACKING, LAT.LANE_KEEPING, None),
-        ("TURN LEFT AND SLOW DOWN since the road bends ahead", LON.SPEED_ADAPTATION, LAT.TURN, Direction.LEFT),
+        (
+            "TURN LEFT AND SLOW DOWN since the road bends ahead",
+            LON.SPEED_ADAPTATION,
+            LAT.TURN,
+            Direction.LEFT,
+        ),
         ("Follow the curve and reduce speed smoothly.", LON.SPEED_ADAPTATION, LAT.LANE_KEEPING, None),
     ],
 )
@@ -140,7 +165,9 @@ def test_naming_two_decisions_is_a_contradiction(text):
     assert intent.conflicts
 
 
-@pytest.mark.parametrize("text", ["", "   ", "red light ahead", "the the the", "because the light is red.", "🚗🚗"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "red light ahead", "the the the", "because the light is red.", "🚗🚗"]
+)
 def test_a_text_without_a_decision_is_not_parsed(text):
     assert parse_intent(text) == Intent(None, None, None, None, (), ())
 
@@ -153,7 +180,9 @@ def test_a_cause_is_never_taken_for_a_decision():
 
 def test_denied_causes_do_not_count_and_repeated_ones_count_once():
     assert parse_factors("Maintain speed because there is no pedestrian and no red light.") == frozenset()
-    assert parse_factors("Stop since the light is red, the red light, a red traffic light.") == {FactorKind.RED_LIGHT}
+    assert parse_factors("Stop since the light is red, the red light, a red traffic light.") == {
+        FactorKind.RED_LIGHT
+    }
 
 
 @pytest.mark.parametrize(
@@ -171,10 +200,23 @@ def test_words_of_speed(text, speed):
     assert parse_intent(text).speed is speed
 
 
-WORDS = sorted({w for table in (LONGITUDINAL_PHRASES, LATERAL_PHRASES) for ps in table.values() for p in ps for w in p.split()})
+WORDS = sorted(
+    {
+        w
+        for table in (LONGITUDINAL_PHRASES, LATERAL_PHRASES)
+        for ps in table.values()
+        for p in ps
+        for w in p.split()
+    }
+)
 
 
-@given(st.one_of(st.text(max_size=300), st.lists(st.sampled_from([*WORDS, "not", "because", ",", "so", "left"])).map(" ".join)))
+@given(
+    st.one_of(
+        st.text(max_size=300),
+        st.lists(st.sampled_from([*WORDS, "not", "because", ",", "so", "left"])).map(" ".join),
+    )
+)
 def test_no_text_raises_and_both_axes_or_none_are_known(text):
     intent = parse_intent(text)
     assert intent.parsed == (intent.longitudinal is not None and intent.lateral is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -24,7 +26,9 @@ from scenes.dynamics import integrate
 
 
 def drive(acceleration, curvature, speed):
-    acts = np.stack([np.broadcast_to(acceleration, 64), np.broadcast_to(curvature, 64)], axis=-1).astype(float)
+    acts = np.stack([np.broadcast_to(acceleration, 64), np.broadcast_to(curvature, 64)], axis=-1).astype(
+        float
+    )
     return with_start(integrate(acts, speed), acts)
 
 
@@ -126,7 +130,7 @@ def test_segments_cover_every_tick_once_and_respect_their_minimum(acceleration, 
     for segments, least in ((longitudinal_segments(states), 8), (lateral_segments(states), 10)):
         assert segments[0].start == 0
         assert segments[-1].end == 64
-        for before, after in zip(segments[:-1], segments[1:], strict=True):
+        for before, after in pairwise(segments):
             assert before.end == after.start
             assert before.action != after.action
         if len(segments) > 1:

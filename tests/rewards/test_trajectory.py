@@ -1,0 +1,191 @@
+"""The trajectory reward: the expert is best, faults cost what the formula says, an invalid completion is worst."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from reward_scenes import SPEED, actions, invalid, make_clip, parked_car, rollout
+
+from rewards.collision import collides
+from rewards.comfort import ComfortLimits, comfort_flags, mean_jerk, rate
+from rewards.description import describe
+from rewards.score import Status
+from rewards.trajectory import TrajectoryReward, TrajectoryWeights, combine, measures
+from scenes.dynamics import integrate
+
+CLIP = make_clip()
+CLIPS = {"c0": CLIP}
+
+
+def score(*views, clips=CLIPS, **weights):
+    return TrajectoryReward(**weights).score(views, clips)
+
+
+def test_the_expert_gets_the_highest_value():
+    (best,) = score(rollout())
+    assert best.value == 0.0
+    assert (best.components["ade"], best.components["comfort"], best.components["collision"]) == (
+        0.0,
+        1.0,
+        0.0,
+    )
+
+
+def test_the_value_is_the_documented_sum():
+    drive = actions(-0.5)
+    (found,) = score(rollout(drive=drive))
+    distance = np.linalg.norm(integrate(drive, SPEED)[:, :2] - CLIP.ego_future[:, :2], axis=-1)
+    assert found.components["ade"] == pytest.approx(distance.mean())
+    assert found.components["fde"] == pytest.approx(distance[-1])
+    assert found.value == pytest.approx(-min(distance.mean() / 3.0, 2.0))
+
+
+def test_an_invalid_completion_gets_the_lowest_value_with_its_reason():
+    (found,) = score(invalid())
+    assert found.value == TrajectoryReward().low == pytest.approx(-3.29)
+    assert found.status is Status.OK
+    assert "127 trajectory tokens" in found.explanation
+
+
+def test_another_horizon_is_missing_not_zero():
+    short = replace(rollout(), actions=actions()[:30], states=integrate(actions(), SPEED)[:30])
+    (found,) = score(short)
+    assert (found.value, found.status) == (None, Status.DATA)
+    assert "30 predicted steps, 64 expert steps" in found.explanation
+
+
+def test_driving_through_a_parked_car_collides_and_passing_it_does_not():
+    in_the_way = make_clip(agents=parked_car(30.0, 3.0))
+    straight, swerving = rollout(0), rollout(1, drive=actions(0.0, 0.01))
+    clear, hit = score(straight, swerving, clips={"c0": in_the_way})
+    assert (clear.components["collision"], hit.components["collision"]) == (0.0, 1.0)
+    assert hit.value <= -1.0
+    assert "collision" in hit.explanation
+
+
+def test_the_margin_grows_the_ego():
+    beside = make_clip(agents=parked_car(30.0, 2.1))
+    states = integrate(actions(), SPEED)[None]
+    # 2.1 m between centres, half widths 0.95 and 0.9: 0.25 m apart.
+    assert not collides(states, beside, 0.2)[0]
+    assert collides(states, beside, 0.3)[0]
+
+
+def test_where_the_expert_overlaps_an_agent_the_annotation_is_wrong():
+    on_the_expert = make_clip(agents=parked_car(30.0, 0.0))
+    assert not collides(integrate(actions(), SPEED)[None], on_the_expert)[0]
+
+
+def test_agents_that_are_not_seen_cannot_be_hit():
+    agents = parked_car(30.0, 3.0)
+    hidden = replace(agents, valid=np.zeros((1, 80), bool), poses=np.full((1, 80, 3), np.nan))
+    states = integrate(actions(0.0, 0.01), SPEED)[None]
+    assert collides(states, make_clip(agents=agents))[0]
+    assert not collides(states, make_clip(agents=hidden))[0]
+
+
+def test_reversing_is_flagged_and_costs():
+    backwards = rollout(drive=actions(-2.0))
+    (found,) = score(backwards)
+    assert found.components["reverse"] == 1.0
+    assert found.value == pytest.approx(-2.0 - 0.25)
+
+
+def test_weights_are_the_callers():
+    reward = TrajectoryReward(ade=0.0, collision=0.0, jerk=0.0, reverse=0.0, comfort=2.0)
+    (found,) = reward.score([rollout(drive=actions(3.0))], CLIPS)
+    assert reward.low == -2.0
+    assert found.value == pytest.approx(-2.0 * (1.0 - found.components["comfort"]))
+    with pytest.raises(TypeError, match="speed"):
+        TrajectoryReward(speed=1.0)
+
+
+@settings(max_examples=60)
+@given(
+    hnp.arrays(np.float64, (64, 2), elements=st.floats(-9.0, 9.0)),
+    st.floats(0.0, 2.0),
+    st.floats(0.0, 2.0),
+)
+def test_every_value_is_within_the_stated_range(drive, fde, comfort):
+    reward = TrajectoryReward(fde=fde, comfort=comfort)
+    (found,) = reward.score([rollout(drive=drive)], {"c0": make_clip(agents=parked_car(20.0, 1.0))})
+    assert reward.low - 1e-9 <= found.value <= reward.high
+    for component in describe(reward).components:
+        assert component.low <= found.components[component.name] <= component.high
+    assert set(found.components) == {c.name for c in reward.components}
+
+
+@given(hnp.arrays(np.float64, (3, 64, 2), elements=st.floats(-3.0, 2.0)))
+def test_a_batch_scores_as_its_rollouts_one_by_one(drives):
+    views = [rollout(number, drive=drive) for number, drive in enumerate(drives)]
+    together = score(*views)
+    apart = [score(view)[0] for view in views]
+    assert [s.value for s in together] == pytest.approx([s.value for s in apart])
+
+
+def test_order_is_kept_over_clips_and_invalid_rollouts():
+    clips = {"c0": CLIP, "c1": make_clip("c1", agents=parked_car(20.0, 0.0))}
+    views = [
+        rollout(0, clip_id="c1", drive=actions(0.0, 0.02)),
+        invalid(1),
+        rollout(2),
+        rollout(3, clip_id="c1"),
+    ]
+    mixed = score(*views, clips=clips)
+    assert [s.value for s in mixed] == [score(v, clips=clips)[0].value for v in views]
+
+
+def loop_flags(states: np.ndarray, limits: ComfortLimits) -> dict[str, bool]:
+    """The flags of one drive, step by step in plain Python."""
+
+    def derive(values):
+        out = [(values[i + 1] - values[i]) * 10.0 for i in range(len(values) - 1)]
+        return [*out, out[-1]]
+
+    x, y, yaw = (list(states[:, i]) for i in range(3))
+    vx, vy = derive(x), derive(y)
+    along = [np.cos(a) * u + np.sin(a) * w for a, u, w in zip(yaw, vx, vy, strict=True)]
+    across = [-np.sin(a) * u + np.cos(a) * w for a, u, w in zip(yaw, vx, vy, strict=True)]
+    speed = [np.hypot(u, w) for u, w in zip(vx, vy, strict=True)]
+    lon, turn = derive(along), derive(yaw)
+    return {
+        "longitudinal_acceleration": all(-4.05 < a < 2.40 for a in lon),
+        "lateral_acceleration": all(abs(a) < limits.lateral_acceleration for a in derive(across)),
+        "jerk": all(abs(a) < limits.jerk for a in derive(derive(speed))),
+        "longitudinal_jerk": all(abs(a) < limits.longitudinal_jerk for a in derive(lon)),
+        "yaw_acceleration": all(abs(a) < limits.yaw_acceleration for a in derive(turn)),
+        "yaw_rate": all(abs(a) < limits.yaw_rate for a in turn),
+    }
+
+
+@settings(max_examples=40)
+@given(
+    st.floats(-5.0, 4.0), st.floats(-0.2, 0.2), st.floats(0.0, 2.0), st.integers(1, 30), st.floats(0.0, 20.0)
+)
+def test_comfort_flags_equal_a_plain_loop(acceleration, curvature, wobble, period, speed):
+    drive = actions(acceleration, curvature)
+    drive[:, 0] += wobble * np.sin(np.arange(64) / period)
+    states = integrate(drive, speed)
+    found = {name: bool(flag[0]) for name, flag in comfort_flags(states[None]).items()}
+    assert found == loop_flags(states, ComfortLimits())
+
+
+def test_jerk_is_the_mean_change_of_acceleration_per_second():
+    drive = actions()
+    drive[::2, 0] = 1.0
+    assert mean_jerk(drive[None])[0] == pytest.approx(10.0)
+    assert rate(np.array([0.0, 1.0, 3.0])).tolist() == [10.0, 20.0, 20.0]
+
+
+def test_combine_follows_the_weights():
+    weights = TrajectoryWeights()
+    parts = measures(np.stack([integrate(actions(-1.0), SPEED)]), actions(-1.0)[None], CLIP)
+    parts["collision"] = np.array([1.0])
+    assert combine(parts, weights)[0] == pytest.approx(
+        -min(parts["ade"][0] / 3, 2) - 1.0 - 0.25 * parts["reverse"][0]
+    )

@@ -11,9 +11,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvicorn
-
-from rl.dashboard.server import create_app
 
 HOST = "127.0.0.1"
 SHUTDOWN_S = 1
@@ -43,6 +40,10 @@ def dashboard(
     for store in clips or []:
         if not store.is_dir():
             raise typer.BadParameter(f"{store} is no folder; give a clip store", param_hint="--clips")
+    import uvicorn
+
+    from rl.dashboard.server import create_app
+
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -131,11 +131,16 @@ class RunView:
                 self._library = (registered, ClipLibrary([*self._extra_stores, *registered]))
             return self._library[1]
 
-    def summary(self) -> dict[str, Any] | None:
-        """summary.json, None before a run or evaluation ended."""
-        if not self.run.summary.is_file():
-            return None
-        return json.loads(self.run.summary.read_text())
+    def summary(self, tag: str = "") -> dict[str, Any] | None:
+        """The run's summary.json, or that of `eval/<tag>/`; None before it was written."""
+        if tag and tag not in self.evaluations():
+            raise LookupError(f"run {self.run.name} has no evaluation {tag!r}")
+        path = self.run.evaluations / tag / "summary.json" if tag else self.run.summary
+        return json.loads(path.read_text()) if path.is_file() else None
+
+    def evaluations(self) -> list[str]:
+        """Tags under `eval/` that hold a summary."""
+        return sorted(path.parent.name for path in self.run.evaluations.glob("*/summary.json"))
 
     def _registry(self) -> RunRegistry | None:
         return RunRegistry(self.run.path, read_only=True) if self.run.registry.is_file() else None

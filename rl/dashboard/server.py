@@ -118,8 +118,9 @@ def _run_routes(app: FastAPI, runs: Runs) -> None:
         return runs.view(run).overview(points)
 
     @app.get("/api/runs/{run}/summary")
-    def summary(run: str) -> dict[str, Any]:
-        return {"summary": runs.view(run).summary()}
+    def summary(run: str, tag: str = "") -> dict[str, Any]:
+        view = runs.view(run)
+        return {"summary": view.summary(tag), "tags": view.evaluations()}
 
     @app.get("/api/runs/{run}/config")
     def config(run: str) -> dict[str, Any]:

@@ -276,6 +276,7 @@ def write_summary(run: RunDirectory) -> None:
             "validity": row(0.984, 0.999, 0.004),
             "decision/yield": row(0.31, 0.62, 0.08),
             "decision/lane_keeping": row(0.72, 0.90, 0.03),
+            "recorded/ade": row(1.2, 1.3, 0.2),
             "reward@greedy": row(0.552, 0.764, 0.014),
             "ade@greedy": row(1.71, 1.21, 0.08),
         },

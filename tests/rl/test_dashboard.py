@@ -164,7 +164,19 @@ def test_a_run_that_starts_is_shown_before_its_first_step(tmp_path: Path) -> Non
     young = TestClient(create_app(tmp_path), base_url="http://127.0.0.1")
     assert get(young, "/api/runs/young/overview")["charts"] == []
     assert get(young, "/api/runs/young/groups") == {"count": 0, "groups": []}
-    assert get(young, "/api/runs/young/summary") == {"summary": None}
+    assert get(young, "/api/runs/young/summary") == {"summary": None, "tags": []}
+
+
+def test_evaluations_beside_the_runs_own_are_found(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run", [make_clip(0)], steps=1, groups=1)
+    (run.evaluations / "recorded").mkdir()
+    (run.evaluations / "recorded/summary.json").write_text('{"metrics": {}}')
+    client = TestClient(create_app(tmp_path), base_url="http://127.0.0.1")
+    own = get(client, "/api/runs/run/summary")
+    assert own["tags"] == ["recorded"]
+    assert "reward" in own["summary"]["metrics"]
+    assert get(client, "/api/runs/run/summary", tag="recorded")["summary"] == {"metrics": {}}
+    assert client.get("/api/runs/run/summary", params={"tag": "../.."}).status_code == 404
 
 
 def test_a_resumed_run_is_read_anew(tmp_path: Path) -> None:

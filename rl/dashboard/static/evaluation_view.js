@@ -6,9 +6,18 @@ import { duration, number, percent, signed, words } from "ar1/format.js";
 const LOWER_IS_BETTER = new Set(["ade", "min_ade", "fde", "min_fde", "collision", "off_road"]);
 const SHARES = /^(collision|validity|off_road|decision\/.*)$/;
 const ORDER = ["reward", "reasoning", "consistency", "trajectory", "ade", "min_ade", "collision", "validity"];
+const METRES = new Set(["ade", "min_ade", "fde", "min_fde"]);
+const RECORDED = "recorded/";
 
-const base = (name) => name.split("@")[0];
-const decoding = (name) => name.split("@")[1] ?? "";
+// "recorded/ade@greedy": metric ade, on recorded traffic, decoded greedily.
+const base = (name) => name.split("@")[0].replace(RECORDED, "");
+const setting = (name) => (name.startsWith(RECORDED) ? RECORDED : "") + (name.split("@")[1] ?? "");
+
+function settingTitle(key) {
+  const kind = key.replace(RECORDED, ""), where = key.startsWith(RECORDED) ? "Recorded traffic, " : "";
+  const how = kind === "" ? "at the run's sampling temperature" : kind === "greedy" ? "greedy decoding" : `decoded at temperature ${kind.replace(/^t/, "")}`;
+  return where ? where + how : how[0].toUpperCase() + how.slice(1);
+}
 
 function rank(name) {
   const at = ORDER.indexOf(base(name));
@@ -54,8 +63,9 @@ function forest(row) {
 function metricRow([name, row]) {
   const mark = verdict(name, row.paired);
   const text = { better: "better", worse: "worse", unclear: "no clear change", unknown: "" }[mark];
-  const direction = LOWER_IS_BETTER.has(base(name)) ? " ↓" : "";
-  return h("tr", { "data-metric": name, class: mark }, h("th", { scope: "row" }, words(base(name).replace("decision/", "")), h("small", {}, direction)), interval(row.before, name), interval(row.after, name), forest(row), paired(row.paired, name), h("td", {}, h("span", { class: `verdict ${mark}` }, text)));
+  const unit = METRES.has(base(name)) ? ", m" : "", direction = LOWER_IS_BETTER.has(base(name)) ? " ↓" : "";
+  const clips = row.clips ? `${row.clips} clips` : "";
+  return h("tr", { "data-metric": name, class: mark, title: clips }, h("th", { scope: "row" }, words(base(name).replace("decision/", "")), h("small", {}, unit + direction)), interval(row.before, name), interval(row.after, name), forest(row), paired(row.paired, name), h("td", {}, h("span", { class: `verdict ${mark}` }, text)));
 }
 
 function table(title, rows) {
@@ -65,14 +75,23 @@ function table(title, rows) {
 
 export function evaluationView(summary) {
   const entries = Object.entries(summary.metrics ?? {}).sort(([a], [b]) => rank(a) - rank(b) || a.localeCompare(b));
-  const decodings = [...new Set(entries.map(([name]) => decoding(name)))].sort();
-  const tables = decodings.flatMap((kind) => {
-    const title = kind === "" ? "At the run's sampling temperature" : kind === "greedy" ? "Greedy decoding" : `Decoding ${kind.replace(/^t/, "at temperature ")}`;
-    const rows = entries.filter(([name]) => decoding(name) === kind);
-    const decisions = rows.filter(([name]) => name.startsWith("decision/")), others = rows.filter(([name]) => !name.startsWith("decision/"));
-    return [others.length && table(title, others), decisions.length && table(`${title}: share right by decision`, decisions)].filter(Boolean);
+  const settings = [...new Set(entries.map(([name]) => setting(name)))].sort((a, b) => a.startsWith(RECORDED) - b.startsWith(RECORDED) || a.localeCompare(b));
+  const tables = settings.flatMap((key) => {
+    const rows = entries.filter(([name]) => setting(name) === key);
+    const decisions = rows.filter(([name]) => base(name).startsWith("decision/")), others = rows.filter(([name]) => !base(name).startsWith("decision/"));
+    return [others.length > 0 && table(settingTitle(key), others), decisions.length > 0 && table(`${settingTitle(key)}: share right by decision`, decisions)].filter(Boolean);
   });
-  return h("div", { class: "evaluation-view" }, h("p", { class: "muted" }, "Mean with 95 % interval. The paired difference compares the same clips; “better” and “worse” mean that its interval excludes 0. ↓ lower is better."), tables);
+  const counts = [...new Set(entries.map(([, row]) => row.clips).filter(Boolean))];
+  const clips = counts.length ? ` Up to ${Math.max(...counts)} clips${summary.split ? ` of the ${summary.split} split` : ""}; a row's own count shows when pointed at.` : "";
+  const note = `Mean with 95 % interval. The paired difference compares the same clips; “better” and “worse” mean that its interval excludes 0. ↓ lower is better.${clips}`;
+  return h("div", { class: "evaluation-view" }, h("p", { class: "muted" }, note), tables, ceiling(summary.ceiling));
+}
+
+// What the clean expert scores with its own label: no policy is expected above it.
+function ceiling(rows) {
+  if (!rows || !Object.keys(rows).length) return null;
+  const line = ([name, row]) => h("div", {}, h("dt", {}, words(name)), h("dd", {}, `${number(row[0])} (${number(row[1])} … ${number(row[2])})`));
+  return h("section", { class: "card facts" }, h("h3", {}, "Ceiling: the clean expert"), h("dl", {}, Object.entries(rows).map(line)));
 }
 
 export function runFacts(summary) {

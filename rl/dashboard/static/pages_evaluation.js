@@ -4,11 +4,14 @@ import { get, runApi } from "ar1/api.js";
 import { h, replace } from "ar1/dom.js";
 import { evaluationView, runFacts } from "ar1/evaluation_view.js";
 
-export function evaluationPage(host, { run }) {
+export function evaluationPage(host, { run, query }) {
+  const tag = query.get("tag") ?? "";
   async function load() {
-    const { summary } = await get(runApi(run, "summary"));
-    const head = h("div", { class: "page-head" }, h("h1", {}, "Evaluation"));
-    if (!summary) replace(host, head, h("section", { class: "card empty" }, h("h3", {}, "No evaluation yet"), h("p", {}, "It is written when the run ends, or by ", h("code", {}, "ar1 eval"), ".")));
+    const { summary, tags } = await get(runApi(run, "summary"), { tag });
+    const place = `/runs/${encodeURIComponent(run)}/evaluation`;
+    const link = (name) => h("a", { class: `pill${name === tag ? " on" : ""}`, href: name ? `${place}?tag=${encodeURIComponent(name)}` : place }, name || "run");
+    const head = h("div", { class: "page-head" }, h("h1", {}, "Evaluation"), tags.length > 0 && ["", ...tags].map(link));
+    if (!summary) replace(host, head, h("section", { class: "card empty" }, h("h3", {}, "No evaluation yet"), h("p", {}, "It is written when the run ends, or by ", h("code", {}, "ar1 evaluate"), ".")));
     else replace(host, head, evaluationView(summary), runFacts(summary));
   }
   return { title: `evaluation of ${run}`, load, tab: "evaluation", concerns: (name) => name === run };

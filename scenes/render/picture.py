@@ -17,8 +17,9 @@ from scenes.geometry import in_polygon
 from scenes.render import palette
 from scenes.render.cast_boxes import SAMPLES, cast_boxes
 from scenes.render.cast_ground import cast_ground
-from scenes.render.ground import RANGE_M, Ground, build_ground
+from scenes.render.ground import Ground, build_ground
 from scenes.render.parts import Boxes, collect
+from scenes.render.windows import RANGE_M
 
 _HORIZON = np.array(palette.HORIZON, np.float64)
 _ZENITH = np.array(palette.SKY_ZENITH, np.float64)

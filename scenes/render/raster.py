@@ -11,6 +11,8 @@ import math
 import numba
 import numpy as np
 
+from scenes.render.road_shapes import Lines, Polygons
+
 GRAIN_CELLS = 1 << 16
 """Cells after which the ground's grain repeats; a power of two, so that wrapping is a mask."""
 
@@ -56,24 +58,18 @@ def _longest_edge(polygon: np.ndarray) -> tuple[float, float]:
 
 
 @numba.njit(cache=True, nogil=True)
-def fill_polygons(
+def _fill_polygons(
     rgb: np.ndarray,
     ids: np.ndarray,
     toggles: np.ndarray,
     window: tuple[float, float, float],
-    points: np.ndarray,
-    starts: np.ndarray,
-    colour: np.ndarray,
     grain: np.ndarray,
-    first_id: int,
-    stripe_m: float,
+    polygons: Polygons,
 ) -> None:
-    """Fill polygons (even-odd rule each, cell centres) with one colour.
-
-    points: [M, 2] m; starts: [K+1] offsets into points; grain: [GRAIN_CELLS] int8 added to the colour;
-    toggles: [rows, columns] uint8 zeros, left as zeros. first_id >= 0 marks polygon k with instance
-    first_id + k. stripe_m > 0 paints stripes that wide, one in two, across the polygon's longest edge (a
-    zebra crossing); cells coarser than a stripe get half the colour."""
+    """Fill polygons, cells whose centre is inside by the even-odd rule. grain: [GRAIN_CELLS] int8 added to
+    the colour; toggles: [rows, columns] uint8 zeros, left as zeros. Cells coarser than a stripe get half
+    the colour."""
+    points, starts, colour, first_id, stripe_m = polygons
     x0, y0, cell = window
     columns = toggles.shape[1]
     for k in range(starts.shape[0] - 1):
@@ -89,36 +85,25 @@ def fill_polygons(
                     continue
                 if first_id >= 0:
                     ids[r, c] = first_id + k
-                share = 1.0
-                if stripe_m > 0.0:
+                noise = grain[(r * columns + c) & (GRAIN_CELLS - 1)]
+                if stripe_m == 0.0:
+                    for b in range(3):
+                        rgb[r, c, b] = np.uint8(colour[b] + noise)
+                    continue
+                share = 0.5
+                if cell <= stripe_m:
                     along = (x0 + (c + 0.5) * cell - polygon[0, 0]) * ax
                     along += (y0 + (r + 0.5) * cell - polygon[0, 1]) * ay
-                    if cell > stripe_m:
-                        share = 0.5
-                    elif along - 2.0 * stripe_m * math.floor(along / (2.0 * stripe_m)) >= stripe_m:
-                        continue
-                noise = grain[(r * columns + c) & (GRAIN_CELLS - 1)]
+                    share = 1.0 if along % (2.0 * stripe_m) < stripe_m else 0.0
                 for b in range(3):
-                    value = (1.0 - share) * rgb[r, c, b] + share * (colour[b] + noise)
-                    rgb[r, c, b] = np.uint8(min(255.0, max(0.0, value)))
+                    rgb[r, c, b] = np.uint8((1.0 - share) * rgb[r, c, b] + share * (colour[b] + noise))
 
 
 @numba.njit(cache=True, nogil=True)
-def draw_lines(
-    rgb: np.ndarray,
-    ids: np.ndarray,
-    window: tuple[float, float, float],
-    points: np.ndarray,
-    starts: np.ndarray,
-    styles: np.ndarray,
-    colours: np.ndarray,
-    instances: np.ndarray,
-) -> None:
-    """Draw polylines with butt ends, blended by covered share.
-
-    styles: [K, 3] width m, dash length m, dash period m (period 0: continuous; phase starts at the first
-    point); colours: [K, 3] uint8; instances: [K] int16, -1 for none (marked where the line covers a quarter
-    cell)."""
+def _draw_lines(rgb: np.ndarray, ids: np.ndarray, window: tuple[float, float, float], lines: Lines) -> None:
+    """Draw polylines with butt ends, blended by covered share; dashes start at the first point. Cells of
+    which a line covers a quarter carry its instance."""
+    points, starts, styles, colours, instances = lines
     x0, y0, cell = window
     rows, columns = ids.shape
     for k in range(starts.shape[0] - 1):
@@ -164,3 +149,37 @@ def draw_lines(
                         value = (1.0 - share) * rgb[r, c, band] + share * colours[k, band]
                         rgb[r, c, band] = np.uint8(value + 0.5)
             run += length
+
+
+@numba.njit(cache=True, nogil=True)
+def paint_levels(
+    rgb: np.ndarray,
+    ids: np.ndarray,
+    toggles: np.ndarray,
+    levels: np.ndarray,
+    grass: np.ndarray,
+    grain: np.ndarray,
+    drivable: Polygons,
+    lanes: Lines,
+    crosswalks: Polygons,
+    marks: Lines,
+) -> None:
+    """Paint all levels from the ground up. rgb: [cells, 3] uint8 and ids: [cells] int16 (-1) of the levels
+    end to end; toggles: scratch zeros as large as the largest level; levels: [L, 6] (see
+    scenes.render.windows); grain: [L, GRAIN_CELLS]; grass: [L, 3 * GRAIN_CELLS]."""
+    flat = rgb.reshape(-1)
+    for level in range(levels.shape[0]):
+        first, columns, rows = int(levels[level, 0]), int(levels[level, 1]), int(levels[level, 2])
+        window = (levels[level, 3], levels[level, 4], levels[level, 5])
+        cells = columns * rows
+        for start in range(0, cells, GRAIN_CELLS):
+            stop = min(cells, start + GRAIN_CELLS)
+            # Flat, because the compiler copies rows of three bytes one by one.
+            flat[3 * (first + start) : 3 * (first + stop)] = grass[level, : 3 * (stop - start)]
+        rgb_l = rgb[first : first + cells].reshape(rows, columns, 3)
+        ids_l = ids[first : first + cells].reshape(rows, columns)
+        toggles_l = toggles[:cells].reshape(rows, columns)
+        _fill_polygons(rgb_l, ids_l, toggles_l, window, grain[level], drivable)
+        _draw_lines(rgb_l, ids_l, window, lanes)
+        _fill_polygons(rgb_l, ids_l, toggles_l, window, grain[level], crosswalks)
+        _draw_lines(rgb_l, ids_l, window, marks)

@@ -19,6 +19,9 @@ from scenes.world.phrasing import sentence
 
 Plausible = tuple[Longitudinal, Lateral, tuple[FactorKind, ...]]
 
+STANDSTILL = 1e-9
+"""Lowest speed m/s of a demonstration: above rounding, so that sums never fall below 0."""
+
 _SPEED, _KEEP = Longitudinal.SET_SPEED_TRACKING, Lateral.LANE_KEEPING
 PLAUSIBLE: tuple[Plausible, ...] = (
     (_SPEED, _KEEP, ()),
@@ -76,7 +79,7 @@ def _never_reverse(accel: np.ndarray, v0: float) -> np.ndarray:
     """Accelerations [T] raised just enough that the speed stays >= 0."""
     out, v = accel.copy(), v0
     for k, a in enumerate(accel):
-        out[k] = max(a, -v / STEP_S)
+        out[k] = max(a, -max(v - STANDSTILL, 0.0) / STEP_S)
         v = max(v + out[k] * STEP_S, 0.0)
     return out
 

@@ -105,6 +105,7 @@ def dress(
     neighbours: bool = True,
     junction: bool = True,
     oncoming: bool = True,
+    parked: bool = True,
 ) -> None:
     """Add distractors until about `most` agents: oncoming and neighbouring traffic, parked cars off the path,
     people on the pavement; sometimes a crosswalk or a junction with a green light and waiting cross traffic."""
@@ -118,7 +119,10 @@ def dress(
         _oncoming(spec, rng, most)
     if neighbours:
         _neighbours(spec, rng, most)
-    _parked_off_path(spec, rng, most)
+    if parked:
+        _parked_off_path(spec, rng, most)
+        _off_path_cones(spec, rng, most)
+    _other_signs(spec, rng)
     for _ in range(int(rng.integers(0, 4))):
         if len(spec.agents) < most:
             _bystander(spec, rng)
@@ -179,6 +183,33 @@ def _parked_off_path(spec: SceneSpec, rng: Generator, most: int) -> None:
         ):
             agent = add(spec, rng, vehicle_kind(rng, 0.1), s, 0.0)
             agent.d = spec.right_edge - agent.size[1] / 2 - float(rng.uniform(0.15, 0.4)) - 0.25
+
+
+def _off_path_cones(spec: SceneSpec, rng: Generator, most: int) -> None:
+    """A few cones along the right edge that leave the lane free, and now and then a cyclist out of the way."""
+    if spec.lanes_right == 0 and spec.shoulder == 0.0 and math.isinf(spec.lane_end_s) and chance(rng, 0.2):
+        first = ego_t0(spec) + float(rng.uniform(10.0, 40.0))
+        for i in range(int(rng.integers(2, 5))):
+            s = first + 4.0 * i
+            if len(spec.agents) < most and _clear_of_junction(spec, s, 2.0):
+                add(spec, rng, "cone", s, spec.right_edge - float(rng.uniform(0.0, 0.3)))
+    if len(spec.agents) < most and math.isinf(spec.cross_s) and not spec.crosswalks and chance(rng, 0.15):
+        off = spec.left_edge + float(rng.uniform(0.6, 1.2))
+        s = ego_t0(spec) + float(rng.uniform(15.0, 60.0))
+        add(spec, rng, "cyclist", s, off, float(rng.uniform(2.5, 5.0)), course=AGAINST)
+
+
+def _other_signs(spec: SceneSpec, rng: Generator) -> None:
+    """Signs that address oncoming or crossing traffic."""
+    if chance(rng, 0.15):
+        s = ego_t0(spec) + float(rng.uniform(8.0, 50.0))
+        if _clear_of_junction(spec, s, 1.0):
+            spec.other_signs.append(("speed_limit", s, spec.left_edge + 0.9, math.pi))
+    if math.isfinite(spec.cross_s) and spec.control == "none" and chance(rng, 0.5):
+        for away in (-1, 1):
+            edge = spec.left_edge if away > 0 else spec.right_edge - spec.shoulder
+            s = spec.cross_s + away * (spec.cross_half + 0.9)
+            spec.other_signs.append(("stop", s, edge + away * 2.0, -away * 0.5 * math.pi))
 
 
 def _bystander(spec: SceneSpec, rng: Generator) -> None:

@@ -22,6 +22,8 @@ HALF_WIDTH = 0.95
 JERK, HARD_JERK = 3.5, 8.0
 PULL_OUT_M = 7.0
 """Distance the expert keeps behind an obstacle that it waits to drive around, m."""
+STANDSTILL = 1e-9
+"""Speed m/s at which the expert counts as stopped: above rounding, so that sums never fall below 0."""
 STOP_BRAKING, END_BRAKING, FADE = 1.8, 0.25, 0.8
 WALK = KINDS.index("pedestrian")
 
@@ -177,5 +179,5 @@ def drive(batch: Batch, state: State, plan: Plan) -> Speed:
     last = np.where(np.isnan(state.accel), wish, state.accel)
     down = np.where(wish < -2.5, HARD_JERK, JERK) * STEP_S
     accel = np.clip(wish, last - down, last + JERK * STEP_S)
-    accel = np.maximum(accel, -v / STEP_S)
+    accel = np.maximum(accel, -np.maximum(v - STANDSTILL, 0.0) / STEP_S)
     return Speed(accel, bound, np.where(agent_cost >= rule_cost, agent, -1), cost)

@@ -135,18 +135,13 @@ def plan(batch: Batch, state: State) -> Plan:
     sight = _look(batch, state)
     mode, target, cause = state.mode.copy(), state.target.copy(), state.cause.copy()
     awake = state.time >= batch.onset - 1e-9
-    begin = (batch.started != 0) & ~awake & (state.time >= batch.t_started - 1e-9) & (mode == Mode.KEEP)
-    mode = np.where(begin, int(Mode.CHANGE), mode)
-    target = np.where(begin, batch.started * batch.width, target)
     left, right = np.ones_like(target), -np.ones_like(target)
     taken_left, taken_right = _lane_taken(batch, state, sight, left), _lane_taken(batch, state, sight, right)
     blocker = np.full(len(mode), -1)
-
-    changing = awake & (mode == Mode.CHANGE) & (np.abs(state.d) < 0.55 * batch.width)
-    taken = np.where(target > 0.0, taken_left, taken_right)
-    abort = changing & (batch.started != 0) & (taken >= 0)
-    mode, target = np.where(abort, int(Mode.ABORT), mode), np.where(abort, 0.0, target)
-    cause = np.where(abort, taken, cause)
+    slow = _first(_passable(batch, state, sight), sight.ahead)
+    mode, target, cause = _plan_started(
+        batch, state, awake, slow, (taken_left, taken_right), (mode, target, cause)
+    )
     idle = awake & (mode == Mode.KEEP)
 
     mode, target, cause, blocker = _plan_nudge(
@@ -160,7 +155,6 @@ def plan(batch: Batch, state: State) -> Plan:
     blocker = np.where(needs_gap, taken_left, blocker)
     idle &= ~merging
 
-    slow = _first(_passable(batch, state, sight), sight.ahead)
     wants = idle & (slow >= 0) & (batch.left_lane | batch.right_lane)
     go_left = wants & batch.left_lane & (taken_left < 0)
     go_right = wants & ~go_left & batch.right_lane & (taken_right < 0)
@@ -174,6 +168,30 @@ def plan(batch: Batch, state: State) -> Plan:
 
 
 _Draft = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def _plan_started(
+    batch: Batch,
+    state: State,
+    awake: np.ndarray,
+    slow: np.ndarray,
+    taken: tuple[np.ndarray, np.ndarray],
+    draft: _Draft,
+) -> _Draft:
+    """Begin the lane change of scenes that have one under way at t0; until halfway it is given up when the
+    lane is taken, or when there is no slow lead to pass any more."""
+    mode, target, cause = draft
+    begin = (batch.started != 0) & ~awake & (state.time >= batch.t_started - 1e-9) & (mode == Mode.KEEP)
+    mode = np.where(begin, int(Mode.CHANGE), mode)
+    target = np.where(begin, batch.started * batch.width, target)
+    cause = np.where(begin, slow, cause)
+    early = awake & (batch.started != 0) & (mode == Mode.CHANGE) & (np.abs(state.d) < 0.55 * batch.width)
+    blocks = np.where(target > 0.0, taken[0], taken[1])
+    abort = early & (blocks >= 0)
+    idle = early & ~abort & (slow < 0)
+    mode = np.where(abort, int(Mode.ABORT), np.where(idle, int(Mode.KEEP), mode))
+    target = np.where(abort | idle, 0.0, target)
+    return mode, target, np.where(abort, blocks, cause)
 
 
 def _passable(batch: Batch, state: State, sight: _Sight) -> np.ndarray:

@@ -130,10 +130,12 @@ def _signs(spec: SceneSpec, place: Place, yaw_at: Callable[[float], float]) -> S
         places.append(("sign-stop", "stop", spec.stop_s))
     if math.isfinite(spec.limit_s):
         places.append(("sign-limit", "speed_limit", spec.limit_s))
+    rows = [(name, kind, at, post, 0.0) for name, kind, at in places]
+    rows += [(f"sign-other-{i}", *sign) for i, sign in enumerate(spec.other_signs)]
     out = []
-    for name, kind, at in places:
-        x, y = place(np.array([at]), np.array([post]))[0]
-        out.append(Sign(name, kind, (float(x), float(y)), yaw_at(at)))
+    for name, kind, at, d, turned in rows:
+        x, y = place(np.array([at]), np.array([d]))[0]
+        out.append(Sign(name, kind, (float(x), float(y)), yaw_at(at) + turned))
     return out
 
 

@@ -50,7 +50,8 @@ class SceneSpec:
     shoulder: paved strip right of the road, m. control: "none", "red", "green" or "stop" at stop_s.
     cross_s, cross_half: centre and half width of a crossing road. onset: when the expert may start a lateral
     manoeuvre. started: side (+1 left, -1 right) of a lane change it began at t_started and may abort from
-    onset on. turn: +1 or -1 when the bends are a junction turn."""
+    onset on. turn: +1 or -1 when the bends are a junction turn. other_signs: (kind, s, d, yaw against the
+    route) of signs that address other traffic."""
 
     situation: str
     v0: float
@@ -78,6 +79,7 @@ class SceneSpec:
     started: int = 0
     t_started: float = -1.0
     turn: int = 0
+    other_signs: list[tuple[str, float, float, float]] = field(default_factory=list)
     agents: list[AgentSpec] = field(default_factory=list)
 
     @property

@@ -15,7 +15,7 @@ import typer
 HOST = "127.0.0.1"
 SHUTDOWN_S = 1
 
-app = typer.Typer(help="Look at runs in a browser on this machine.", invoke_without_command=True)
+app = typer.Typer(invoke_without_command=True)
 
 
 @app.callback(invoke_without_command=True)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+import sqlite3
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import duckdb
 from fastapi import Depends, FastAPI, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from fastapi.staticfiles import StaticFiles
@@ -28,6 +30,8 @@ from rl.dashboard.run_view import RunView
 from rl.run_directory import list_runs
 
 STATIC = Path(__file__).parent / "static"
+DAMAGE = (ValueError, OSError, sqlite3.Error, duckdb.Error)
+"""What reading a run's files raises when one is damaged (pyarrow's errors are ValueErrors)."""
 LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 
@@ -57,9 +61,25 @@ class Runs:
                 return view
         raise LookupError(f"no run {name!r} under {self.runs_dir}")
 
+    def cards(self) -> list[dict[str, Any]]:
+        """A line a run; a damaged run says so and leaves the others readable."""
+        cards: list[dict[str, Any]] = []
+        for view in self.all():
+            try:
+                cards.append(view.card())
+            except DAMAGE as error:
+                cards.append({"name": view.run.name, "error": str(error)})
+        return cards
+
     def stamps(self) -> dict[str, Any]:
         """What changes with each run's news."""
-        return {view.run.name: view.stamp() for view in self.all()}
+        found: dict[str, Any] = {}
+        for view in self.all():
+            try:
+                found[view.run.name] = view.stamp()
+            except DAMAGE as error:
+                found[view.run.name] = str(error)
+        return found
 
 
 def group_query(
@@ -98,6 +118,12 @@ def _errors(app: FastAPI) -> None:
     async def absent(_: Request, error: LookupError) -> JSONResponse:
         return JSONResponse({"error": str(error.args[0]) if error.args else "not found"}, 404)
 
+    async def damaged(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": f"{type(error).__name__}: {error}"}, 500)
+
+    for kind in (OSError, sqlite3.Error, duckdb.Error):
+        app.add_exception_handler(kind, damaged)
+
     @app.exception_handler(ValueError)
     async def wrong(_: Request, error: ValueError) -> JSONResponse:
         return JSONResponse({"error": str(error)}, 400)
@@ -106,7 +132,7 @@ def _errors(app: FastAPI) -> None:
 def _run_routes(app: FastAPI, runs: Runs) -> None:
     @app.get("/api/runs")
     def list_all() -> dict[str, Any]:
-        return {"folder": str(runs.runs_dir), "runs": [view.card() for view in runs.all()]}
+        return {"folder": str(runs.runs_dir), "runs": runs.cards()}
 
     @app.get("/api/live")
     async def live() -> StreamingResponse:

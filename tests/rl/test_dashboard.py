@@ -16,7 +16,7 @@ from PIL import Image
 
 from rl.dashboard.live import changes
 from rl.dashboard.server import create_app
-from rl.ledger import LedgerReader, LedgerWriter
+from rl.ledger import LedgerReader, LedgerWriter, part_path
 from rl.rollups import step_metrics
 
 
@@ -165,6 +165,20 @@ def test_a_run_that_starts_is_shown_before_its_first_step(tmp_path: Path) -> Non
     assert get(young, "/api/runs/young/overview")["charts"] == []
     assert get(young, "/api/runs/young/groups") == {"count": 0, "groups": []}
     assert get(young, "/api/runs/young/summary") == {"summary": None, "tags": []}
+
+
+def test_a_damaged_run_leaves_the_others_readable(tmp_path: Path) -> None:
+    write_run(tmp_path / "good", [make_clip(0)], steps=1, groups=1)
+    bad = write_run(tmp_path / "bad", [make_clip(0)], steps=1, groups=1)
+    bad.metrics.write_text("not json\n")
+    part_path(bad, 1).write_bytes(b"PAR1 cut short")
+    client = TestClient(create_app(tmp_path), base_url="http://127.0.0.1", raise_server_exceptions=False)
+    cards = {run["name"]: run for run in get(client, "/api/runs")["runs"]}
+    assert "delete that line" in cards["bad"]["error"]
+    assert cards["good"]["steps"] == 1
+    answer = client.get("/api/runs/bad/groups")
+    assert answer.status_code == 500
+    assert "part-00000001.parquet" in answer.json()["error"]
 
 
 def test_evaluations_beside_the_runs_own_are_found(tmp_path: Path) -> None:

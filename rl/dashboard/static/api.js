@@ -6,7 +6,8 @@ export async function get(path, parameters = {}) {
   );
   const answer = await fetch(`${path}${query.size ? `?${query}` : ""}`);
   const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error || body.detail?.[0]?.msg || `${answer.status} ${answer.statusText}`);
+  if (!answer.ok)
+    throw new Error(body.error || body.detail?.[0]?.msg || `${answer.status} ${answer.statusText}`);
   return body;
 }
 

@@ -8,8 +8,11 @@ import { groupsPage } from "ar1/pages_groups.js";
 import { overviewPage } from "ar1/pages_overview.js";
 import { runsPage } from "ar1/pages_runs.js";
 
-const bar = document.getElementById("bar"), host = document.getElementById("page");
-let current = null, live = false, loading = null;
+const bar = document.getElementById("bar"),
+  host = document.getElementById("page");
+let current = null,
+  live = false,
+  loading = null;
 
 const ROUTES = [
   [/^\/$/, (host, context) => runsPage(host, context)],
@@ -36,28 +39,59 @@ function theme(next) {
 function drawBar(run, tab) {
   const path = run && `/runs/${encodeURIComponent(run)}`;
   const link = (name, href) => h("a", { href, class: tab === name ? "on" : "" }, name);
-  const tabs = run && h("nav", {}, link("overview", path), link("groups", `${path}/groups`), link("evaluation", `${path}/evaluation`), link("config", `${path}/config`));
+  const tabs =
+    run &&
+    h(
+      "nav",
+      {},
+      link("overview", path),
+      link("groups", `${path}/groups`),
+      link("evaluation", `${path}/evaluation`),
+      link("config", `${path}/config`),
+    );
   const other = () => theme(document.documentElement.dataset.theme === "dark" ? "light" : "dark");
   replace(
     bar,
-    h("a", { href: "/", class: "brand" }, h("img", { src: "/static/icon.svg", alt: "", width: 22, height: 22 }), "ar1-rl"),
+    h(
+      "a",
+      { href: "/", class: "brand" },
+      h("img", { src: "/static/icon.svg", alt: "", width: 22, height: 22 }),
+      "ar1-rl",
+    ),
     run && h("span", { class: "slash" }, "/"),
     run && h("a", { href: path, class: "run" }, run),
     tabs,
     h("span", { class: "spring" }),
-    h("span", { class: `live${live ? " on" : ""}`, title: live ? "Updates arrive as the run writes" : "No connection to the dashboard's server" }, live ? "live" : "offline"),
+    h(
+      "span",
+      {
+        class: `live${live ? " on" : ""}`,
+        title: live ? "Updates arrive as the run writes" : "No connection to the dashboard's server",
+      },
+      live ? "live" : "offline",
+    ),
     h("button", { class: "icon", title: "Light or dark", onclick: other }, "◐"),
   );
 }
 
 function explain(error) {
-  replace(host, h("section", { class: "card empty error" }, h("h3", {}, "That did not work"), h("p", {}, error.message), h("p", {}, h("a", { href: "/" }, "All runs"))));
+  replace(
+    host,
+    h(
+      "section",
+      { class: "card empty error" },
+      h("h3", {}, "That did not work"),
+      h("p", {}, error.message),
+      h("p", {}, h("a", { href: "/" }, "All runs")),
+    ),
+  );
 }
 
 async function refresh() {
   // One load at a time; news during a load asks for one more.
   if (loading) return (loading.again = true);
-  const page = current, token = (loading = { again: false });
+  const page = current,
+    token = (loading = { again: false });
   try {
     await page.load();
   } catch (error) {

@@ -7,14 +7,19 @@ const line = (points) => points.map(at).join(" ");
 
 function box(pose, length, width, attributes, offset = 0) {
   const [x, y, yaw] = pose;
-  const cx = x + offset * Math.cos(yaw), cy = y + offset * Math.sin(yaw);
+  const cx = x + offset * Math.cos(yaw),
+    cy = y + offset * Math.sin(yaw);
   const turn = `translate(${at([cx, cy])}) rotate(${(-yaw * 180) / Math.PI})`;
   const nose = Math.min(length * 0.22, 1.1);
   return s(
     "g",
     { transform: turn, ...attributes },
     s("rect", { x: -width / 2, y: -length / 2, width, height: length, rx: Math.min(width, length) * 0.18 }),
-    length > 1.2 && s("path", { class: "nose", d: `M${-width * 0.32},${-length / 2 + nose}L0,${-length / 2 + 0.25}L${width * 0.32},${-length / 2 + nose}` }),
+    length > 1.2 &&
+      s("path", {
+        class: "nose",
+        d: `M${-width * 0.32},${-length / 2 + nose}L0,${-length / 2 + 0.25}L${width * 0.32},${-length / 2 + nose}`,
+      }),
   );
 }
 
@@ -58,7 +63,11 @@ export class BirdEye {
 
   sign(mark) {
     const group = s("g", { class: `sign ${mark.role}`, transform: `translate(${at([mark.x, mark.y])})` });
-    group.append(mark.role === "stop" ? s("rect", { x: -0.6, y: -0.6, width: 1.2, height: 1.2, transform: "rotate(45)" }) : s("circle", { r: 0.7 }));
+    group.append(
+      mark.role === "stop"
+        ? s("rect", { x: -0.6, y: -0.6, width: 1.2, height: 1.2, transform: "rotate(45)" })
+        : s("circle", { r: 0.7 }),
+    );
     return group;
   }
 
@@ -96,17 +105,26 @@ export class BirdEye {
       .filter((p) => p.role !== "history" && p.states[index] && (index > 0 || p.role === "expert"))
       .filter((p) => p.role === "expert" || this.active === null || this.active === p.id)
       .map((p) =>
-        box(p.states[index], p.length, p.width, {
-          class: `ego ${index === 0 ? "start" : p.role}`,
-          style: { "--sample": this.colours[p.id] ?? "" },
-        }, p.offset),
+        box(
+          p.states[index],
+          p.length,
+          p.width,
+          {
+            class: `ego ${index === 0 ? "start" : p.role}`,
+            style: { "--sample": this.colours[p.id] ?? "" },
+          },
+          p.offset,
+        ),
       );
     replace(this.moving, agents, lights, egos);
     for (const trail of this.trails.children) {
       const id = trail.dataset.id;
       if (trail.classList.contains("sample")) trail.style.setProperty("--sample", this.colours[id] ?? "");
       trail.classList.toggle("active", this.active === id);
-      trail.classList.toggle("dimmed", this.active !== null && this.active !== id && trail.classList.contains("sample"));
+      trail.classList.toggle(
+        "dimmed",
+        this.active !== null && this.active !== id && trail.classList.contains("sample"),
+      );
     }
   }
 
@@ -120,5 +138,12 @@ export class BirdEye {
 
 export function birdEyeLegend() {
   const key = (name, text) => h("span", { class: `key ${name}` }, h("i", {}), text);
-  return h("div", { class: "bev-legend" }, key("expert", "expert"), key("sample", "samples"), key("history", "history"), key("agent", "road users"));
+  return h(
+    "div",
+    { class: "bev-legend" },
+    key("expert", "expert"),
+    key("sample", "samples"),
+    key("history", "history"),
+    key("agent", "road users"),
+  );
 }

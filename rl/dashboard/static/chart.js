@@ -4,12 +4,14 @@ import { alpha, css, nthColour, rewardColour } from "ar1/palette.js";
 import { h, replace } from "ar1/dom.js";
 import { quantity, words } from "ar1/format.js";
 
-const HEIGHT = 172, WIDE_HEIGHT = 380;
+const HEIGHT = 172,
+  WIDE_HEIGHT = 380;
 const FATES = { trained: "--good", dropped: "--warn", cancelled: "--faint" };
 
 function smoothed(values, amount) {
   if (!amount) return values;
-  let mean = null, weight = 0;
+  let mean = null,
+    weight = 0;
   return values.map((value) => {
     if (value === null) return null;
     mean = amount * (mean ?? 0) + (1 - amount) * value;
@@ -30,11 +32,20 @@ export class Chart {
     this.legend = h("div", { class: "legend" });
     this.canvas = h("div", { class: "plot" });
     this.title = h("h3", {}, chart.title);
-    const grow = h("button", { class: "icon", title: "Wide or narrow", onclick: () => this.toggleWide() }, "⤢");
+    const grow = h(
+      "button",
+      { class: "icon", title: "Wide or narrow", onclick: () => this.toggleWide() },
+      "⤢",
+    );
     this.root = h(
       "figure",
       { class: "chart card", "data-chart": chart.title },
-      h("figcaption", {}, h("div", { class: "chart-head" }, this.title, grow), h("p", { class: "note" }, chart.note)),
+      h(
+        "figcaption",
+        {},
+        h("div", { class: "chart-head" }, this.title, grow),
+        h("p", { class: "note" }, chart.note),
+      ),
       this.legend,
       this.canvas,
     );
@@ -93,12 +104,23 @@ export class Chart {
   }
 
   axes() {
-    const font = "11px system-ui, sans-serif", stroke = css("--muted");
-    const grid = { stroke: css("--grid"), width: 1 }, ticks = { show: false };
+    const font = "11px system-ui, sans-serif",
+      stroke = css("--muted");
+    const grid = { stroke: css("--grid"), width: 1 },
+      ticks = { show: false };
     const values = (u, splits) => splits.map((v) => (Number.isInteger(v) ? v : ""));
     return [
       { font, stroke, grid: { show: false }, ticks, size: 24, gap: 4, values, space: 60 },
-      { font, stroke, grid, ticks, size: 46, gap: 6, space: 34, values: (u, v) => v.map((x) => this.tick(x)) },
+      {
+        font,
+        stroke,
+        grid,
+        ticks,
+        size: 46,
+        gap: 6,
+        space: 34,
+        values: (u, v) => v.map((x) => this.tick(x)),
+      },
     ];
   }
 
@@ -114,7 +136,10 @@ export class Chart {
     if (this.chart.kind === "steps") return [0, high * 1.05 || 1];
     if (this.chart.unit === "share" && high <= 1) {
       if (low >= 0 && high < 0.001) return [0, 0.01];
-      return [Math.max(low - 0.05 * (high - low) - 0.002, 0), Math.min(high + 0.08 * (high - low) + 0.002, 1.005)];
+      return [
+        Math.max(low - 0.05 * (high - low) - 0.002, 0),
+        Math.min(high + 0.08 * (high - low) + 0.002, 1.005),
+      ];
     }
     if (high - low < 1e-12) return [low - (Math.abs(low) || 1) * 0.5, high + (Math.abs(high) || 1) * 0.5];
     return [low - 0.06 * (high - low), high + 0.06 * (high - low)];
@@ -122,15 +147,25 @@ export class Chart {
 
   columns() {
     const { steps, lines, kind } = this.chart;
-    const data = [steps], series = [], bands = [];
-    const spanGaps = true, points = { show: steps.length < 3 };
-    const add = (values, options) => (data.push(values), series.push({ spanGaps, points, ...options }), series.length);
+    const data = [steps],
+      series = [],
+      bands = [];
+    const spanGaps = true,
+      points = { show: steps.length < 3 };
+    const add = (values, options) => (
+      data.push(values),
+      series.push({ spanGaps, points, ...options }),
+      series.length
+    );
     if (this.stacked) {
       const paths = kind === "steps" ? uPlot.paths.stepped({ align: 1 }) : undefined;
-      cumulated(lines).map((values, i) => ({ values, i })).reverse().forEach(({ values, i }) => {
-        const stroke = this.colour(lines[i], i);
-        add(values, { stroke, width: 1, fill: alpha(stroke, 0.85), paths, points: { show: false } });
-      });
+      cumulated(lines)
+        .map((values, i) => ({ values, i }))
+        .reverse()
+        .forEach(({ values, i }) => {
+          const stroke = this.colour(lines[i], i);
+          add(values, { stroke, width: 1, fill: alpha(stroke, 0.85), paths, points: { show: false } });
+        });
       return { data, series, bands };
     }
     const amount = this.options.smoothing();
@@ -138,7 +173,8 @@ export class Chart {
       const stroke = this.colour(line, i);
       if (line.low) {
         const none = { stroke: "transparent", width: 0, points: { show: false } };
-        const top = add(smoothed(line.high, amount), none), bottom = add(smoothed(line.low, amount), none);
+        const top = add(smoothed(line.high, amount), none),
+          bottom = add(smoothed(line.low, amount), none);
         bands.push({ series: [top, bottom], fill: alpha(stroke, kind === "band" ? 0.16 : 0.1) });
       }
       if (amount) add(line.values, { stroke: alpha(stroke, 0.28), width: 1 });
@@ -155,7 +191,14 @@ export class Chart {
       const band = line.low ? ` (${quantity(line.low[at], unit)} … ${quantity(line.high[at], unit)})` : "";
       const label = lines.length > 1 ? h("span", { class: "label" }, words(line.label)) : null;
       const dot = h("i", { style: { background: this.colour(line, i) } });
-      return h("span", { class: "item" }, dot, label, h("b", {}, quantity(line.values[at], unit)), h("em", {}, band));
+      return h(
+        "span",
+        { class: "item" },
+        dot,
+        label,
+        h("b", {}, quantity(line.values[at], unit)),
+        h("em", {}, band),
+      );
     };
     replace(this.legend, h("span", { class: "step" }, `step ${steps[at]}`), lines.map(item));
   }

@@ -6,7 +6,7 @@ export function number(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return MISSING;
   const size = Math.abs(value);
   if (size === 0) return "0";
-  if ((size < 1e-3 || size >= 1e6)) return value.toExponential(digits - 1).replace("e+", "e");
+  if (size < 1e-3 || size >= 1e6) return value.toExponential(digits - 1).replace("e+", "e");
   if (size >= 1000) return Math.round(value).toLocaleString("en-US");
   if (size >= 100) return value.toFixed(Math.max(digits - 3, 0));
   if (size >= 10) return value.toFixed(Math.max(digits - 2, 0));
@@ -30,6 +30,7 @@ export function percent(value) {
 export function signed(value, digits = 2) {
   if (value === null || value === undefined || !Number.isFinite(value)) return MISSING;
   const text = Math.abs(value).toFixed(digits);
+  if (Number(text) === 0) return text;
   return `${value < 0 ? "−" : "+"}${text}`;
 }
 

@@ -9,15 +9,28 @@ import { css, rewardColour } from "ar1/palette.js";
 export function tiles(headline, rewards) {
   const tile = (row) => {
     const reward = row.name.match(/^rewards\/(.+)\/mean$/);
-    const change = row.now - row.then, scale = row.unit === "share" ? 100 : 1;
+    const change = row.now - row.then,
+      scale = row.unit === "share" ? 100 : 1;
     const small = Math.abs(change * scale) < (scale === 100 ? 0.05 : 0.0005);
     const kind = small || row.better === 0 ? "" : change * row.better > 0 ? "up" : "down";
     const digits = row.unit === "share" || row.unit === "tokens" ? 1 : Math.abs(row.now) < 0.1 ? 4 : 3;
     const text = `${signed(change * scale, digits)}${scale === 100 ? " pp" : ""}`;
     return h(
       "div",
-      { class: "tile card", "data-tile": row.name, title: `mean of the last ${row.window} step(s); change against the first ${row.window}` },
-      h("span", { class: "name" }, h("i", { class: "dot", style: { background: reward ? rewardColour(reward[1], rewards) : css("--ink") } }), words(row.label)),
+      {
+        class: "tile card",
+        "data-tile": row.name,
+        title: `mean of the last ${row.window} step(s); change against the first ${row.window}`,
+      },
+      h(
+        "span",
+        { class: "name" },
+        h("i", {
+          class: "dot",
+          style: { background: reward ? rewardColour(reward[1], rewards) : css("--ink") },
+        }),
+        words(row.label),
+      ),
       h("b", {}, quantity(row.now, row.unit)),
       h("small", { class: kind }, small ? "unchanged" : text),
     );
@@ -60,7 +73,14 @@ export class ChartBoard {
   grid(section) {
     if (!this.sections.has(section)) {
       const grid = h("div", { class: "chart-grid" });
-      this.host.append(h("section", { class: "chart-section", id: section.toLowerCase().replaceAll(" ", "-") }, h("h2", {}, section), grid));
+      this.host.append(
+        h(
+          "section",
+          { class: "chart-section", id: section.toLowerCase().replaceAll(" ", "-") },
+          h("h2", {}, section),
+          grid,
+        ),
+      );
       this.sections.set(section, grid);
     }
     return this.sections.get(section);

@@ -2,7 +2,9 @@
 // red-green colour blindness leaves apart.
 
 const REWARDS = ["#4a7fd6", "#dd7a35", "#2a9d7c", "#a765c9", "#c94f6d", "#7f8b2f", "#2f9fc0", "#9a6b4d"];
-const LOW = [196, 67, 58], MIDDLE = [214, 168, 74], HIGH = [22, 138, 128];
+const LOW = [196, 67, 58],
+  MIDDLE = [214, 168, 74],
+  HIGH = [22, 138, 128];
 
 export function css(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -18,7 +20,9 @@ export function nthColour(index) {
 }
 
 export function alpha(colour, share) {
-  const hex = Math.round(share * 255).toString(16).padStart(2, "0");
+  const hex = Math.round(share * 255)
+    .toString(16)
+    .padStart(2, "0");
   return colour.length === 7 ? colour + hex : colour;
 }
 
@@ -34,7 +38,8 @@ export function valueColour(share) {
 // Shares of values within their own range; all alike: the middle.
 export function spreadOut(values) {
   const known = Object.values(values).filter((v) => v !== null && v !== undefined);
-  const low = Math.min(...known), high = Math.max(...known);
+  const low = Math.min(...known),
+    high = Math.max(...known);
   return Object.fromEntries(
     Object.entries(values).map(([key, v]) => {
       if (v === null || v === undefined) return [key, null];

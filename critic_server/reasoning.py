@@ -30,7 +30,9 @@ class ReasoningReward:
     low, high = 0.0, 1.0
     components: tuple[Component, ...]
 
-    def __init__(self, backend: str = "rubric", strict: bool = True, images: bool = False, **judge: Any) -> None:
+    def __init__(
+        self, backend: str = "rubric", strict: bool = True, images: bool = False, **judge: Any
+    ) -> None:
         """strict: see critic_server.rubric; images: show the judge the cameras; judge: fields of
         critic_server.judge.JudgeConfig (backend "openai" only)."""
         if backend not in BACKENDS:
@@ -88,9 +90,7 @@ class ReasoningReward:
             "factor_recall": found.recall,
         }
         value = found.grade / HIGHEST
-        return Score(
-            self.name, value, components=parts, explanation=found.explanation, version=self.version
-        )
+        return Score(self.name, value, components=parts, explanation=found.explanation, version=self.version)
 
     def _by_judge(self, asked: list[tuple[int, str, ChainOfCausation, Clip]]) -> list[Score]:
         from critic_server.judge import judge_all

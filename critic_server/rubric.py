@@ -80,7 +80,9 @@ def _tell(
     named: frozenset[FactorKind],
     wanted: frozenset[FactorKind],
 ) -> str:
-    told = [f"says {intent.longitudinal or 'nothing'}, {intent.lateral or 'nothing'} {intent.direction or ''}"]
+    told = [
+        f"says {intent.longitudinal or 'nothing'}, {intent.lateral or 'nothing'} {intent.direction or ''}"
+    ]
     told.append(f"expert: {label.longitudinal}, {label.lateral} {label.direction or ''}")
     told.extend(intent.conflicts)
     groups = {"causes right": named & wanted, "missing": wanted - named, "not causes": named - wanted}

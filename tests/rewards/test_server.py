@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from reward_scenes import actions, invalid, make_clip, rollout
 
 from rewards.client import ClientConfig, RewardClient
+from rewards.credentials import Tls
 from rewards.description import Mode
 from rewards.launch import LaunchConfig, LaunchError, SupervisedServer
 from rewards.registry import RewardSource
@@ -156,11 +158,14 @@ def test_a_dead_server_is_missing_not_an_exception(tmp_path):
 def test_the_scoring_process_dies_with_its_server_and_the_server_with_its_parent(tmp_path):
     script = (
         "import sys, time; from pathlib import Path\n"
-        "from rewards.launch import *; from rewards.server import ServerConfig; from rewards.registry import RewardSource\n"
-        f"server = SupervisedServer(LaunchConfig(ServerConfig((RewardSource({OBEDIENT.target!r}),)), Path({str(tmp_path)!r})))\n"
+        "from rewards.launch import LaunchConfig, SupervisedServer\n"
+        "from rewards.server import ServerConfig; from rewards.registry import RewardSource\n"
+        "config = ServerConfig((RewardSource(sys.argv[1]),))\n"
+        "server = SupervisedServer(LaunchConfig(config, Path(sys.argv[2])))\n"
         "server.start(); print(server.pid, flush=True); time.sleep(600)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+    command = [sys.executable, "-c", script, OBEDIENT.target, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         end = time.monotonic() + 10.0
@@ -368,6 +373,61 @@ def test_plain_text_beyond_loopback_is_refused(tmp_path):
     server = launch(tmp_path, host="0.0.0.0")
     with pytest.raises(LaunchError, match=r"refusing to listen on '0\.0\.0\.0' in plain text"):
         server.start()
+
+
+def certificates(folder):
+    """A CA, a server's and a client's certificate for 127.0.0.1, made by openssl."""
+
+    def openssl(*words):
+        subprocess.run(["openssl", *words], check=True, cwd=folder, capture_output=True)
+
+    (folder / "ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    openssl(
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "ca.key",
+        "-out",
+        "ca.pem",
+        "-subj",
+        "/CN=ca",
+    )
+    for name in ("server", "client"):
+        openssl(
+            "req",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-keyout",
+            f"{name}.key",
+            "-out",
+            f"{name}.csr",
+            "-subj",
+            f"/CN={name}",
+        )
+        openssl(
+            *("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
+            *("-out", f"{name}.pem", "-extfile", "ext"),
+        )
+    return {name: str(folder / name) for name in os.listdir(folder)}
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl command to make certificates")
+def test_mutual_tls_lets_in_who_has_a_certificate(tmp_path):
+    files = certificates(tmp_path)
+    served = Tls(files["server.pem"], files["server.key"], files["ca.pem"])
+    known = Tls(files["client.pem"], files["client.key"], files["ca.pem"])
+    with launch(tmp_path / "run", tls=served) as server:
+        right = ask(server, "obedient", lambda c: c.score([rollout()], CLIPS), tls=known)
+        stranger = Tls(ca=files["ca.pem"])
+        job = lambda c: c.score([rollout()], CLIPS, deadline_s=1.0)  # noqa: E731
+        wrong = ask(server, "obedient", job, tls=stranger, ready=False)
+        plain = ask(server, "obedient", job, ready=False)
+    assert right[0].value == 0.5
+    assert (wrong[0].value, plain[0].value) == (None, None)
 
 
 def test_a_server_of_shipped_rewards_imports_nothing_heavy():

@@ -124,7 +124,8 @@ def main() -> None:
         ground.append(time.thread_time() - start)
     median, best = statistics.median(whole), min(whole)
     print(
-        f"{args.agents} agents, 4 cameras x {args.frames} frames of {args.width}x{args.height}, one thread, CPU time:"
+        f"{args.agents} agents, 4 cameras x {args.frames} frames of {args.width}x{args.height},"
+        " one thread, CPU time:"
     )
     print(f"  four-camera frames/s a core: median {args.frames / median:.0f}, best {args.frames / best:.0f}")
     print(f"  ms a clip: median {1e3 * median:.2f}, best {1e3 * best:.2f}")

@@ -20,6 +20,8 @@ from rl.run_registry import Phase, RunRegistry
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
+PATIENCE_MS = 60_000  # a deadline for a busy machine, not a measure
+expect.set_options(timeout=PATIENCE_MS)
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 INK = """canvas => { const d = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
@@ -79,7 +81,7 @@ class Visit:
         self.errors: list[str] = []
         self.context.route("**/*", self._look)
         self.page: Page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(PATIENCE_MS)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
 

@@ -41,6 +41,8 @@ def load_config(model: type[M], path: Path | None, overrides: Sequence[str] = ()
         raise ConfigError(f"no configuration at {path}; the runnable ones are in configs/")
     try:
         base = OmegaConf.load(path) if path else OmegaConf.create({})
+        if not OmegaConf.is_dict(base):
+            raise ConfigError(f"{source} must hold a mapping of sections")
         for item in overrides:
             if "=" not in item:
                 raise ConfigError(f"override {item!r} is not of the form section.key=value")
@@ -48,8 +50,6 @@ def load_config(model: type[M], path: Path | None, overrides: Sequence[str] = ()
         data = OmegaConf.to_container(merged, resolve=True)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"{source} is not readable YAML: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{source} must hold a mapping of sections")
     try:
         return model.model_validate(data)
     except ValidationError as error:

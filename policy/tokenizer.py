@@ -40,12 +40,12 @@ def train_base(corpus: Iterable[str], size: int) -> Tokenizer:
 
 def base_vocabulary(tokenizer: Tokenizer, future_bins: int, history_bins: int) -> Vocabulary:
     """Id arithmetic over a base tokenizer that has Qwen's special tokens. Raises ValueError if one is missing."""
-    ids = {name: tokenizer.token_to_id(name) for name in QWEN_SPECIALS}
-    missing = [name for name, token in ids.items() if token is None]
+    found = {name: tokenizer.token_to_id(name) for name in QWEN_SPECIALS}
+    ids = {name: token for name, token in found.items() if token is not None}
+    missing = sorted(set(found) - set(ids))
     if missing:
         raise ValueError(f"base tokenizer lacks {missing}; AR1 needs a Qwen-style base tokenizer")
-    specials = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
-    banned = sorted(tokenizer.token_to_id(name) for name in specials)
+    banned = sorted(tokenizer.get_added_tokens_decoder())
     return Vocabulary(
         base_size=tokenizer.get_vocab_size(with_added_tokens=True),
         future_bins=future_bins,

@@ -38,8 +38,9 @@ class FutureCodec:
         """
         if not np.isfinite(actions).all():
             raise ValueError("cannot encode non-finite actions; drop the clip or refit its motion")
-        low, high = np.float32(self.low), np.float32(self.high)
-        scaled = (np.asarray(actions, np.float32) - np.float32(self.mean)) / np.float32(self.std)
+        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
+        mean, std = np.array(self.mean, np.float32), np.array(self.std, np.float32)
+        scaled = (np.asarray(actions, np.float32) - mean) / std
         unit = (scaled - low) / (high - low) * np.float32(self.bins - 1)
         bins = self._diffuse(unit) if self.carry_error else np.clip(np.rint(unit), 0, self.bins - 1)
         return bins.astype(np.int32).reshape(*bins.shape[:-2], -1)
@@ -58,10 +59,10 @@ class FutureCodec:
         bins = np.asarray(bins)
         if bins.shape[-1] % 2 or (bins.size and (bins.min() < 0 or bins.max() >= self.bins)):
             raise ValueError(f"bins must come in pairs within [0, {self.bins - 1}]")
-        low, high = np.float32(self.low), np.float32(self.high)
+        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
         pairs = bins.reshape(*bins.shape[:-1], -1, 2).astype(np.float32)
         scaled = pairs / np.float32(self.bins - 1) * (high - low) + low
-        return scaled * np.float32(self.std) + np.float32(self.mean)
+        return scaled * np.array(self.std, np.float32) + np.array(self.mean, np.float32)
 
     @property
     def tokens(self) -> int:
@@ -83,7 +84,7 @@ class HistoryCodec:
             raise ValueError("cannot encode a non-finite ego history; drop the clip")
         points = np.asarray(xyz, np.float32)
         deltas = np.diff(points, axis=-2, prepend=np.zeros_like(points[..., :1, :]))
-        low, high = np.float32(self.low), np.float32(self.high)
+        low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
         unit = (deltas - low) / (high - low) * np.float32(self.bins - 1)
         return np.clip(np.rint(unit), 0, self.bins - 1).astype(np.int32).reshape(*xyz.shape[:-2], -1)
 

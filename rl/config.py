@@ -45,7 +45,7 @@ class RewardConfig(ConfigModel):
     on_failure: Literal["drop_rollout", "drop_group", "neutral", "fail_job"] = "drop_rollout"
     deadline_s: float = Field(30.0, gt=0)
     restarts: NonNegativeInt = 20
-    args: dict[str, Any] = {}
+    args: dict[str, Any] = Field(default_factory=dict)
 
 
 class AdvantageConfig(ConfigModel):
@@ -143,14 +143,14 @@ class JobConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> JobConfig:
+        if self.rollout.group_size < 2:
+            raise ValueError("rollout.group_size must be at least 2: a group of one has no baseline")
         rows = self.learner.micro_batch * self.learner.updates_per_step
         if self.rollouts_per_step % rows:
             raise ValueError(
                 f"{self.rollouts_per_step} rollouts a step do not divide into {self.learner.updates_per_step} "
                 f"updates of micro-batches of {self.learner.micro_batch}; change learner.micro_batch"
             )
-        if self.rollout.group_size < 2:
-            raise ValueError("rollout.group_size must be at least 2: a group of one has no baseline")
         if self.rollout.top_p != 1 or self.rollout.top_k:
             raise ValueError(
                 "rollout.top_p below 1 and rollout.top_k are refused for training: the learner cannot know "

@@ -68,13 +68,14 @@ async def _one_arm(
     deadline = config.rollout.start_deadline_s
     workers = [start_worker(config, first, policy) for _ in range(config.rollout.actors)]
 
-    def no_replacement(index: int) -> Any:
+    def replacement(index: int) -> Any:
+        del index
         worker = start_worker(config, first, policy)
         ray.get(worker.ready.remote(), timeout=deadline)
         return worker
 
     ray.get([worker.ready.remote() for worker in workers], timeout=deadline)
-    evaluator = Evaluator(config, policy, Generator(workers, no_replacement, 3600.0), fleet)
+    evaluator = Evaluator(config, policy, Generator(workers, replacement, 3600.0), fleet)
     result: dict[str, Figures] = {}
     for prefix, store in stores.items():
         scored = [name for name in names if name != "reasoning"] if prefix else names

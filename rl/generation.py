@@ -9,7 +9,7 @@ again with the same seeds, at most `RETRIES` times.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import ray
@@ -19,7 +19,7 @@ from policy.completion import Completion
 from rl.rollout_worker import Dispatch
 
 RETRIES = 2
-OnGroup = Callable[[Dispatch, list[Completion]], Awaitable[None]]
+OnGroup = Callable[[Dispatch, list[Completion]], Coroutine[Any, Any, None]]
 Replace = Callable[[int], Any]
 
 
@@ -40,11 +40,10 @@ class Generator:
         """Generate all groups. Raises GenerationError, or what `on_group` raised."""
         parts = [list(dispatches[index :: len(self.workers)]) for index in range(len(self.workers))]
         try:
-            async with asyncio.timeout(self._deadline_s), asyncio.TaskGroup() as scoring:
-                async with asyncio.TaskGroup() as generating:
-                    for index, part in enumerate(parts):
-                        if part:
-                            generating.create_task(self._one(index, part, on_group, scoring))
+            async with asyncio.timeout(self._deadline_s), asyncio.TaskGroup() as tasks:
+                for index, part in enumerate(parts):
+                    if part:
+                        tasks.create_task(self._one(index, part, on_group, tasks))
         except TimeoutError as error:
             raise GenerationError(
                 f"{len(dispatches)} groups were not generated and scored in {self._deadline_s} s; "
@@ -52,7 +51,7 @@ class Generator:
             ) from error
 
     async def _one(
-        self, index: int, part: list[Dispatch], on_group: OnGroup, scoring: asyncio.TaskGroup
+        self, index: int, part: list[Dispatch], on_group: OnGroup, tasks: asyncio.TaskGroup
     ) -> None:
         waiting = {dispatch.group_id: dispatch for dispatch in part}
         for attempt in range(RETRIES + 1):
@@ -64,7 +63,7 @@ class Generator:
                 )
                 async for reference in stream:
                     group_id, completions = await reference
-                    scoring.create_task(on_group(waiting.pop(group_id), completions))
+                    tasks.create_task(on_group(waiting.pop(group_id), completions))
                 if not waiting:
                     return
                 raise GenerationError(f"worker {index} ended without {sorted(waiting)}")

@@ -20,7 +20,7 @@ from rl.rollout import Fate, Group, Rollout
 from scenes.trajectory import Trajectory
 
 
-class RewardFailure(RuntimeError):
+class RewardFailedError(RuntimeError):
     """A reward whose policy is fail_job did not score a rollout."""
 
 
@@ -77,7 +77,7 @@ def finish_group(
     rewards: Sequence[RewardConfig],
     config: AdvantageConfig,
 ) -> Group:
-    """Attach scores, totals, advantages and fates. Raises RewardFailure for a fail_job reward's gap."""
+    """Attach scores, totals, advantages and fates. Raises RewardFailedError for a fail_job reward's gap."""
     values = score_values(scores, rewards)
     _refuse_failures(scores, rewards)
     weights = {reward.name: reward.weight for reward in rewards}
@@ -112,9 +112,9 @@ def _refuse_failures(scores: Mapping[str, Sequence[Score]], rewards: Sequence[Re
     for reward in rewards:
         failed = [score for score in scores[reward.name] if score.value is None]
         if reward.on_failure == "fail_job" and failed:
-            raise RewardFailure(
-                f"reward {reward.name} failed {len(failed)} rollouts ({failed[0].status}: {failed[0].explanation}); "
-                "its policy is fail_job"
+            raise RewardFailedError(
+                f"reward {reward.name}, whose policy is fail_job, failed {len(failed)} rollouts "
+                f"({failed[0].status}: {failed[0].explanation})"
             )
 
 

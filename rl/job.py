@@ -46,6 +46,10 @@ from scenes.store import ClipStore
 Progress = Callable[[int, int, dict[str, float]], None]
 
 
+def _silent(step: int, total: int, metrics: dict[str, float]) -> None:
+    del step, total, metrics
+
+
 def digest(config: JobConfig) -> str:
     """Identity of a job for resuming: everything but its length, its name and where it runs."""
     free = {"steps": 1, "checkpoint_every": 1, "ray_address": None, "name": "", "runs": Path()}
@@ -63,7 +67,7 @@ class GrpoJob:
         self._store = ClipStore.open(store)
         self._run = RunDirectory.create(config.folder)
         self._checkpoint = latest_checkpoint(self._run.checkpoints) if resume else None
-        self._progress = progress or (lambda step, total, metrics: None)
+        self._progress = progress or _silent
         spec = PolicySpec.load(config.policy)
         self._codec = spec.future_codec()
         self._curator = BoltzmannCurator(

@@ -32,7 +32,7 @@ class LearnerError(RuntimeError):
     """The trainer thread ended with an exception or did not answer in time."""
 
 
-class _Stop(Exception):
+class _StopTrainingError(Exception):
     """Ends the trainer's loop from its intake."""
 
 
@@ -74,7 +74,7 @@ class Learner:
         try:
             self._trainer.train(resume_from_checkpoint=str(resume) if resume else None)
             self._outbox.put(self._metrics())
-        except _Stop:
+        except _StopTrainingError:
             return
         except BaseException as error:
             self._outbox.put(error)
@@ -84,7 +84,7 @@ class Learner:
         self._outbox.put(self._metrics())
         batch = self._inbox.get()
         if batch is None:
-            raise _Stop
+            raise _StopTrainingError
         return batch
 
     def _metrics(self) -> dict[str, float]:

@@ -28,7 +28,7 @@ def plan(config: JobConfig) -> dict[str, Any]:
         "ray": config.ray_address or "local",
         "memory_gib": round(rollout.actors * ENGINE_GIB + LEARNER_GIB + SERVER_GIB * len(servers) + 1.0, 1),
         "batch": {
-            "rollouts a step": f"{rollout.clips_per_step} clips x {rollout.group_size} = {config.rollouts_per_step}",
+            "rollouts a step": f"{rollout.clips_per_step} x {rollout.group_size} = {config.rollouts_per_step}",
             "updates a step": f"{learner.updates_per_step} of {rows_per_update} rows",
             "micro-batches an update": config.micro_batches // learner.updates_per_step,
             "steps": config.steps,

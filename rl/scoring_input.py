@@ -46,7 +46,9 @@ def _entry(entry: Any, number: int, path: Path, store: ClipStore) -> RolloutView
         raise ValueError(f"{where}: unknown fields {sorted(unknown)}; known: {sorted(FIELDS)}")
     valid = bool(entry.get("valid", True))
     if valid and "actions" not in entry:
-        raise ValueError(f"{where}: a valid rollout needs actions; set valid to false with a reason otherwise")
+        raise ValueError(
+            f"{where}: a valid rollout needs actions; set valid to false with a reason otherwise"
+        )
     actions = np.asarray(entry["actions"], dtype=np.float64) if valid else None
     clip = find_clip(store, str(entry["clip_id"]))
     return RolloutView(

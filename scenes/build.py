@@ -29,8 +29,8 @@ FORMAT = 1
 
 def store_digest(config: WorldConfig, count: int, rig: CameraRig) -> str:
     """Twelve hexadecimal digits that name a store's content."""
-    content = {"format": FORMAT, "world": asdict(config), "count": count, "rig": asdict(rig)}
-    del content["world"]["chunk"]
+    world = {name: value for name, value in asdict(config).items() if name != "chunk"}
+    content = {"format": FORMAT, "world": world, "count": count, "rig": asdict(rig)}
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

@@ -51,9 +51,9 @@ class DataConfig(ConfigModel):
 class NoiseConfig(ConfigModel):
     """Imperfections of the demonstrations (arguments of scenes.imperfection.ImperfectionConfig)."""
 
-    wrong_text: float = Field(0.15, ge=0, le=1)
-    acceleration_sigma: float = Field(0.3, ge=0)
-    curvature_sigma: float = Field(0.001, ge=0)
+    wrong_share: float = Field(0.15, ge=0, le=1)
+    accel_sigma: float = Field(0.3, ge=0)
+    kappa_sigma: float = Field(0.001, ge=0)
 
 
 class PolicyConfig(ConfigModel):

@@ -26,8 +26,8 @@ from policy.tokenizer import TextCodec
 from scenes.clip import Demonstration
 from scenes.imperfection import ImperfectionConfig, demonstrate
 from scenes.store import ClipStore
-from sft.corpus import corpus
 from sft.config import SftConfig
+from sft.corpus import corpus
 from sft.data import split_store
 from sft.examples import Examples, Section
 from sft.trainer import Collator, forward_losses, run_stage

@@ -25,17 +25,27 @@ def critic() -> None:
 
 @app.command()
 def serve(
-    backend: Annotated[Backend, typer.Option(help="Deterministic rubric, or a language model.")] = Backend.RUBRIC,
+    backend: Annotated[
+        Backend, typer.Option(help="Deterministic rubric, or a language model.")
+    ] = Backend.RUBRIC,
     base_url: Annotated[str | None, typer.Option(help="openai: endpoint, http://HOST:PORT/v1.")] = None,
     model: Annotated[str | None, typer.Option(help="openai: the model's name there.")] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="openai: file with the API key.")] = None,
-    images: Annotated[bool, typer.Option(help="openai: show the judge the last frame of every camera.")] = False,
-    deadline: Annotated[float, typer.Option(min=1.0, help="openai: seconds for one verdict with retries.")] = 60.0,
+    images: Annotated[
+        bool, typer.Option(help="openai: show the judge the last frame of every camera.")
+    ] = False,
+    deadline: Annotated[
+        float, typer.Option(min=1.0, help="openai: seconds for one verdict with retries.")
+    ] = 60.0,
     parallel: Annotated[int, typer.Option(min=1, help="openai: requests in flight.")] = 16,
-    lenient: Annotated[bool, typer.Option(help="rubric: 1 of 5 for one axis right (policies hack this).")] = False,
+    lenient: Annotated[
+        bool, typer.Option(help="rubric: 1 of 5 for one axis right (policies hack this).")
+    ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     port_file: Annotated[Path | None, typer.Option(help="Write host:port here once bound.")] = None,
-    metrics_port: Annotated[int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Announce as JSON lines.")] = False,
 ) -> None:
     """Serve the reward "reasoning" over gRPC until Ctrl-C or SIGTERM.

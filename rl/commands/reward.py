@@ -19,7 +19,9 @@ app = typer.Typer(no_args_is_help=True, help="Serve, list and try reward functio
 
 Options = Annotated[
     list[str] | None,
-    typer.Option("--option", "-o", help="KEY=VALUE for the reward's class or factory; VALUE in JSON or text."),
+    typer.Option(
+        "--option", "-o", help="KEY=VALUE for the reward's class or factory; VALUE in JSON or text."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")]
 
@@ -35,10 +37,14 @@ def serve(
     host: Annotated[str, typer.Option(help="Other than loopback only with TLS.")] = "127.0.0.1",
     workers: Annotated[int, typer.Option(min=1, help="Scoring processes a reward.")] = 1,
     timeout: Annotated[float, typer.Option(min=0.1, help="Most seconds a batch may take.")] = 10.0,
-    metrics_port: Annotated[int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")
+    ] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Server certificate, PEM.")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
-    tls_ca: Annotated[Path | None, typer.Option(help="Demand client certificates of this CA (mutual TLS).")] = None,
+    tls_ca: Annotated[
+        Path | None, typer.Option(help="Demand client certificates of this CA (mutual TLS).")
+    ] = None,
     token_file: Annotated[Path | None, typer.Option(help="Demand this bearer token from callers.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -107,7 +113,9 @@ def list_rewards(as_json: AsJson = False) -> None:
         return
     for row in rows:
         needs, parts = ", ".join(row["needs"]), ", ".join(row["components"])
-        typer.echo(f"{row['name']}  [{row['low']:g}, {row['high']:g}]  version {row['version']}  ({row['source']})")
+        typer.echo(
+            f"{row['name']}  [{row['low']:g}, {row['high']:g}]  version {row['version']}  ({row['source']})"
+        )
         typer.echo(f"    {' '.join(row['doc'].split())}\n    needs {needs}; components {parts}")
 
 
@@ -118,7 +126,9 @@ def score(
     rollouts: Annotated[
         Path | None, typer.Option(help="Ledger part (.parquet) or JSON list of rollouts to score.")
     ] = None,
-    clip: Annotated[str | None, typer.Option(help="Clip id or position, to score one rollout by hand.")] = None,
+    clip: Annotated[
+        str | None, typer.Option(help="Clip id or position, to score one rollout by hand.")
+    ] = None,
     text: Annotated[str | None, typer.Option(help="Its reasoning text; default: the label's.")] = None,
     acceleration: Annotated[float | None, typer.Option(help="Constant acceleration, m/s².")] = None,
     curvature: Annotated[float, typer.Option(help="Constant curvature, 1/m.")] = 0.0,
@@ -185,7 +195,9 @@ def _by_hand(clip: Clip, text: str | None, acceleration: float | None, curvature
     from rl.scoring_input import states_of
 
     if text is None and clip.label is None:
-        raise typer.BadParameter(f"clip {clip.clip_id} has no label to take the text from", param_hint="--text")
+        raise typer.BadParameter(
+            f"clip {clip.clip_id} has no label to take the text from", param_hint="--text"
+        )
     said = text if text is not None else clip.label.text if clip.label else ""
     actions = clip.actions
     if acceleration is not None:
@@ -193,7 +205,9 @@ def _by_hand(clip: Clip, text: str | None, acceleration: float | None, curvature
         # A constant deceleration ends at standstill: nobody means it to drive backwards.
         speed = clip.ego_history[-1, 3] + 0.1 * np.cumsum(actions[:, 0])
         actions[:, 0] = np.diff(np.maximum(speed, 0.0), prepend=clip.ego_history[-1, 3]) / 0.1
-    return RolloutView("by-hand/0", "by-hand", clip.clip_id, said, True, None, actions, states_of(actions, clip))
+    return RolloutView(
+        "by-hand/0", "by-hand", clip.clip_id, said, True, None, actions, states_of(actions, clip)
+    )
 
 
 def _score(

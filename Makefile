@@ -1,0 +1,26 @@
+# `make demo` and `make test` are all a newcomer needs; both set themselves up.
+.PHONY: setup demo test fast check clean
+
+setup:
+	@.ci/setup.sh
+
+demo: setup
+	.venv/bin/ar1 demo
+
+test: setup
+	@.ci/browser.sh
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/python -m pytest
+
+# Pure parts only: seconds.
+fast: setup
+	.venv/bin/python -m pytest -m "not process and not slow"
+
+check: setup
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+clean:
+	rm -rf .venv runs

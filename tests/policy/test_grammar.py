@@ -1,0 +1,95 @@
+"""The completion grammar and the parser that rests on it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policy.completion import drive, parse_completion
+from policy.grammar import Phase
+from policy.trajectory_tokens import FutureCodec
+from tests.policy.helpers import GRAMMAR, VOCABULARY, completion
+
+
+def parse(ids: np.ndarray, logprobs: list[float] | None = None):
+    values = logprobs if logprobs is not None else [-0.5] * len(ids)
+    return parse_completion(ids, values, [3] * len(ids), "stop", GRAMMAR, lambda row: " ".join(map(str, row)))
+
+
+def test_a_whole_completion_parses() -> None:
+    result = parse(completion([1, 2, 3], [7, 0, 1, 2]))
+    assert result.valid
+    assert result.text == "1 2 3"
+    assert result.bins is not None
+    assert result.bins.tolist() == [7, 0, 1, 2]
+    assert result.forced.tolist() == [False] * 4 + [True] + [False] * 4 + [True]
+
+
+def test_phases_force_the_end_of_reasoning_at_the_budget() -> None:
+    ids = completion([1] * 6)
+    phases = GRAMMAR.phases(ids)
+    assert phases[6] == Phase.FORCED
+    assert GRAMMAR.phases(completion([1] * 5))[5] == Phase.TEXT
+
+
+V = VOCABULARY
+MALFORMED = {
+    "truncated in reasoning": (np.array([1, 2]), "truncated in its reasoning"),
+    "empty text": (completion([]), "empty reasoning"),
+    "too much text": (completion([1] * 7), "exceeds the budget"),
+    "vision id in text": (completion([1, V.image_pad]), "not text"),
+    "chat id in text": (completion([1, V.im_end]), "not text"),
+    "trajectory id in text": (completion([1, V.future_start]), "not text"),
+    "no trajectory start": (np.array([1, V.cot_end, 2]), "does not follow"),
+    "ends after cot_end": (np.array([1, V.cot_end]), "does not follow"),
+    "truncated trajectory": (completion([1])[:-2], "3 trajectory tokens instead of 4"),
+    "history id": (completion([1], [0, 1, 2, 8]), "outside the future range"),
+    "text id in trajectory": (completion([1], [0, 1, 2, -5]), "outside the future range"),
+    "one bin too many": (completion([1], [0, 1, 2, 3, 4]), "does not close"),
+    "token after the end": (np.append(completion([1]), 1), "does not close"),
+    "nothing": (np.array([], int), "truncated in its reasoning"),
+}
+
+
+@pytest.mark.parametrize(("ids", "reason"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed_completions_are_invalid_with_a_reason(ids: np.ndarray, reason: str) -> None:
+    result = parse(ids)
+    assert not result.valid
+    assert result.reason is not None
+    assert reason in result.reason
+    assert result.bins is None
+    assert drive(result, FutureCodec(bins=8), 10.0) is None
+
+
+def test_a_lost_probability_makes_a_completion_invalid() -> None:
+    ids = completion([1])
+    result = parse(ids, [float("nan"), *[-1.0] * (len(ids) - 1)])
+    assert not result.valid
+    assert "no finite log-probability" in str(result.reason)
+
+
+def test_lengths_that_differ_are_a_bug_of_the_engine() -> None:
+    with pytest.raises(ValueError, match="log-probabilities"):
+        parse_completion([1, 2], [0.0], [0, 0], "stop", GRAMMAR, str)
+
+
+@given(st.lists(st.integers(0, VOCABULARY.size - 1), max_size=20))
+def test_any_ids_parse_to_valid_bins_or_a_reason(ids: list[int]) -> None:
+    result = parse(np.array(ids, int))
+    assert result.valid == (result.reason is None) == (result.bins is not None)
+
+
+def test_ids_line_up_with_the_release() -> None:
+    from policy.vocabulary import Vocabulary
+
+    release = Vocabulary(151669, 3000, 1000, (), 151644, 151645, 151652, 151653, 151655)
+    assert release.size == 155697
+    assert release.future_start == 151669
+    assert release.history_start == 154669
+    assert release.cot_start == 155677
+    assert release.cot_end == 155678
+    assert release.traj_start == 155681
+    assert release.traj_end == 155683
+    assert release.special("<|answer_end|>") == 155696

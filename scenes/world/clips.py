@@ -21,8 +21,8 @@ from scenes.world.batch import Batch
 from scenes.world.execution import agent_poses
 from scenes.world.labels import NOW, Candidate, Decision, RefusedError
 from scenes.world.phrasing import sentence
-from scenes.world.roadmap import TAPER_M, Place, build_road, build_signals
-from scenes.world.route import YAW, Routes
+from scenes.world.place import Place
+from scenes.world.roadmap import TAPER_M, build_road, build_signals
 from scenes.world.simulation import Trace
 from scenes.world.spec import EGO_SIZE, SceneSpec
 from scenes.world.visibility import View, ground_view
@@ -39,16 +39,7 @@ class Scene:
     decision: Decision
     named: tuple[Candidate, ...]
     clip: Clip
-    routes: Routes
-    origin: np.ndarray
-
-
-def _placer(routes: Routes, origin: np.ndarray) -> Place:
-    def place(s: np.ndarray, d: np.ndarray) -> np.ndarray:
-        x, y, _ = routes.pose(np.asarray(s, np.float64)[None], np.asarray(d, np.float64)[None])
-        return to_frame(np.stack([x[0], y[0]], axis=-1), origin)
-
-    return place
+    place: Place
 
 
 def assemble(
@@ -57,7 +48,6 @@ def assemble(
     """The scene of one row (batch and trace of exactly one scene). Raises RuntimeError when the actions do not
     reproduce the simulated motion."""
     origin = trace.ego[0, NOW, :3]
-    routes = batch.routes
     ego = trace.ego[0].copy()
     ego[:, :2] = to_frame(ego[:, :2], origin)
     ego[:, 2] -= origin[2]
@@ -67,7 +57,7 @@ def assemble(
     gap = float(np.max(np.abs(future[:, :2] - ego[NOW + 1 :, :2])))
     if gap > REPRODUCTION_M:
         raise RuntimeError(f"{clip_id}: actions miss the simulated motion by {gap:g} m")
-    poses = agent_poses(batch, routes, trace.agents)[0, :, : len(spec.agents)].transpose(1, 0, 2).copy()
+    poses = agent_poses(batch, trace.agents)[0, :, : len(spec.agents)].transpose(1, 0, 2).copy()
     poses[..., :2] = to_frame(poses[..., :2], origin)
     poses[..., 2] = wrap_angle(poses[..., 2] - origin[2])
     agents = Agents(
@@ -77,11 +67,7 @@ def assemble(
         poses=poses,
         valid=np.ones(poses.shape[:2], dtype=bool),
     )
-    place = _placer(routes, origin)
-
-    def yaw_at(s: float) -> float:
-        return float(routes.at(np.array([s]))[0, YAW] - origin[2])
-
+    place = Place(batch.routes, origin)
     clip = Clip(
         clip_id,
         f"procedural/{spec.situation}",
@@ -92,10 +78,10 @@ def assemble(
         actions,
         EGO_SIZE,
         agents,
-        build_road(spec, place, yaw_at),
-        build_signals(spec, place, yaw_at),
+        build_road(spec, place),
+        build_signals(spec, place),
     )
-    return Scene(spec, decision, tuple(named), clip, routes, origin)
+    return Scene(spec, decision, tuple(named), clip, place)
 
 
 def _ground_points(scene: Scene, kind: FactorKind) -> np.ndarray:
@@ -109,7 +95,7 @@ def _ground_points(scene: Scene, kind: FactorKind) -> np.ndarray:
     else:
         start = spec.bends[0][0] + 0.5 * spec.ramp
         s, d = np.meshgrid(np.arange(start, start + 40.0, 0.25), np.linspace(-half, half, 9))
-    return _placer(scene.routes, scene.origin)(s.ravel(), d.ravel())
+    return scene.place(s.ravel(), d.ravel())
 
 
 def _view(

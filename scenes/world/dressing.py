@@ -113,8 +113,8 @@ def dress(
     free_stretch = math.isinf(spec.stop_s) and math.isinf(spec.cross_s) and not spec.bends
     if junction and free_stretch and chance(rng, 0.4):
         _quiet_junction(spec, rng, start + float(rng.uniform(25.0, 70.0)))
-    if not spec.crosswalks and not spec.turn and chance(rng, 0.3):
-        spec.crosswalks.append(start + float(rng.uniform(14.0, 60.0)))
+    if not spec.crosswalks and chance(rng, 0.3):
+        spec.crosswalks.append(start + (float(rng.uniform(14.0, 60.0)) if not spec.turn else 6.5))
     if oncoming and spec.oncoming > 0 and chance(rng, 0.6):
         _oncoming(spec, rng, most)
     if neighbours:

@@ -13,7 +13,6 @@ from scenes.geometry import box_clearance, ego_box_pose, wrap_angle
 from scenes.trajectory import STEP_S
 from scenes.world.batch import Batch
 from scenes.world.labels import NOW, Decision, RefusedError
-from scenes.world.route import Routes
 from scenes.world.simulation import Trace
 from scenes.world.spec import EGO_SIZE, SceneSpec
 
@@ -22,11 +21,11 @@ SPEED_STEP = 0.8
 MOST_BRAKING, MOST_LATERAL, MOST_JERK = 4.05, 4.89, 8.37
 
 
-def agent_poses(batch: Batch, routes: Routes, agents: np.ndarray) -> np.ndarray:
+def agent_poses(batch: Batch, agents: np.ndarray) -> np.ndarray:
     """World poses [B, K, N, 3] of agents [B, K, N, 4] (s, d, v, lateral rate)."""
     b, k, n = agents.shape[:3]
     flat = agents.reshape(b, k * n, 4)
-    x, y, yaw = (a.reshape(b, k, n) for a in routes.pose(flat[..., 0], flat[..., 1]))
+    x, y, yaw = (a.reshape(b, k, n) for a in batch.routes.pose(flat[..., 0], flat[..., 1]))
     traffic = batch.traffic
     course, sign = traffic.course[:, None], traffic.sign[:, None]
     drift = np.arctan2(agents[..., 3] * np.where(course == 0, 0.0, 1.0), np.maximum(agents[..., 2], 1.0))
@@ -37,7 +36,7 @@ def agent_poses(batch: Batch, routes: Routes, agents: np.ndarray) -> np.ndarray:
 
 def collision_free(batch: Batch, trace: Trace, clearance: float) -> np.ndarray:
     """[B] bool: the expert keeps `clearance` m from every box, and boxes of others do not overlap."""
-    poses = agent_poses(batch, batch.routes, trace.agents)
+    poses = agent_poses(batch, trace.agents)
     size = batch.traffic.size[:, None]
     here = batch.traffic.present
     ego = ego_box_pose(trace.ego, EGO_SIZE[3])[:, :, None]

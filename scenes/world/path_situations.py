@@ -122,7 +122,7 @@ def _changing(rng: Generator, situation: str) -> tuple[SceneSpec, int]:
     spec = road(rng, situation, _u(rng, 8.0, 12.0))
     s = side(rng)
     spec.v_set = spec.v0 * _u(rng, 1.15, 1.35)
-    spec.started, spec.t_started, spec.onset = s, _u(rng, -1.3, -0.9), _u(rng, 0.1, 0.35)
+    spec.started, spec.t_started, spec.onset = s, _u(rng, -1.1, -0.7), _u(rng, 0.1, 0.35)
     spec.lanes_left, spec.lanes_right = (2, 0) if s > 0 else (0, 1)
     spec.left_line = "dashed" if s > 0 else "solid"
     spec.right_line = "dashed"

@@ -7,26 +7,24 @@ Invariant: geometry only; nothing here depends on what the expert decides.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from scenes.clip import SIGNAL_STATES, RoadMap, Sign, Signals
 from scenes.trajectory import FUTURE_STEPS, HISTORY_STEPS
+from scenes.world.place import Place
 from scenes.world.spec import SceneSpec
 
 FIRST_S, LAST_S, SPACING_M = -40.0, 170.0, 2.0
 TAPER_M = 25.0
 CROSS_REACH_M = 70.0
 
-Place = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Points [P, 2] in the ego frame at Frenet (s [P], d [P])."""
 Line = tuple[np.ndarray, str]
 
 
 def _line(place: Place, d: float, first: float = FIRST_S, last: float = LAST_S) -> np.ndarray:
-    s = np.linspace(first, last, max(2, round((last - first) / SPACING_M) + 1))
-    return place(s, np.full_like(s, d))
+    return place.line(d, first, last, SPACING_M)
 
 
 def _taper(spec: SceneSpec, s: np.ndarray) -> np.ndarray:
@@ -83,8 +81,8 @@ def _cross_road(spec: SceneSpec, place: Place) -> tuple[list[Line], list[np.ndar
     return lines, [ring], lanes
 
 
-def build_road(spec: SceneSpec, place: Place, yaw_at: Callable[[float], float]) -> RoadMap:
-    """The road map of a spec. place: Frenet to the ego frame; yaw_at: route heading there at s."""
+def build_road(spec: SceneSpec, place: Place) -> RoadMap:
+    """The road map of a spec, in the ego frame at t0."""
     lanes = [_line(place, 0.0, FIRST_S, min(LAST_S, spec.lane_end_s))]
     lanes += [_line(place, spec.width * i) for i in range(1, spec.lanes_left + 1)]
     lanes += [_line(place, -spec.width * i) for i in range(1, spec.lanes_right + 1)]
@@ -119,11 +117,11 @@ def build_road(spec: SceneSpec, place: Place, yaw_at: Callable[[float], float]) 
         tuple(surface),
         tuple(walks),
         tuple(stops),
-        tuple(_signs(spec, place, yaw_at)),
+        tuple(_signs(spec, place)),
     )
 
 
-def _signs(spec: SceneSpec, place: Place, yaw_at: Callable[[float], float]) -> Sequence[Sign]:
+def _signs(spec: SceneSpec, place: Place) -> Sequence[Sign]:
     post = spec.right_edge - spec.shoulder - 0.9
     places = []
     if spec.control == "stop":
@@ -135,15 +133,15 @@ def _signs(spec: SceneSpec, place: Place, yaw_at: Callable[[float], float]) -> S
     out = []
     for name, kind, at, d, turned in rows:
         x, y = place(np.array([at]), np.array([d]))[0]
-        out.append(Sign(name, kind, (float(x), float(y)), yaw_at(at) + turned))
+        out.append(Sign(name, kind, (float(x), float(y)), place.heading(at) + turned))
     return out
 
 
-def build_signals(spec: SceneSpec, place: Place, yaw_at: Callable[[float], float]) -> Signals | None:
+def build_signals(spec: SceneSpec, place: Place) -> Signals | None:
     """The traffic light of a spec, or None. Its state is constant over the clip."""
     if spec.control not in ("red", "green"):
         return None
     at = spec.cross_s + spec.cross_half + 2.0 if spec.signal_far else spec.stop_s + 1.0
     position = place(np.array([at]), np.array([spec.right_edge - spec.shoulder - 1.0]))
     states = np.full((1, HISTORY_STEPS + FUTURE_STEPS), SIGNAL_STATES.index(spec.control), np.uint8)
-    return Signals(("light-0",), position, np.array([yaw_at(at)]), states)
+    return Signals(("light-0",), position, np.array([place.heading(at)]), states)

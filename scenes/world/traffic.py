@@ -10,7 +10,7 @@ import numpy as np
 
 from scenes.trajectory import STEP_S
 from scenes.world.batch import Batch, State
-from scenes.world.spec import EGO_REAR
+from scenes.world.spec import EGO_SIZE
 
 ACCEL, BRAKE = 1.6, 2.0
 HEADWAY_S, GAP_M = 1.0, 2.0
@@ -35,6 +35,28 @@ def lateral(batch: Batch, state: State) -> tuple[np.ndarray, np.ndarray]:
     return state.agent_d + moved, np.where(across, traffic.sign * state.agent_v, rate)
 
 
+def _braking_for_leads(
+    batch: Batch, state: State, lane: np.ndarray, rows: np.ndarray, slots: np.ndarray
+) -> np.ndarray:
+    """Braking term [M] of M reactive agents (row, slot) for whoever is ahead in their lane, the ego included.
+    lane: [B, N] where agents are, or will soon be, across the route."""
+    traffic, one = batch.traffic, (len(rows), 1)
+    v = state.agent_v[rows, slots, None]
+    half_long, half_wide = traffic.half_long, traffic.half_wide
+    other_s = np.concatenate([state.agent_s[rows], (state.s + EGO_SIZE[3])[rows, None]], axis=1)
+    other_d = np.concatenate([lane[rows], state.d[rows, None]], axis=1)
+    other_v = np.where(traffic.course == 1, state.agent_v, 0.0)[rows]
+    other_v = np.concatenate([other_v, state.v[rows, None]], axis=1)
+    other_long = np.concatenate([half_long[rows], np.full(one, EGO_SIZE[0] / 2)], axis=1)
+    other_wide = np.concatenate([half_wide[rows], np.full(one, EGO_SIZE[1] / 2)], axis=1)
+    here = np.concatenate([(traffic.present & (traffic.course >= 0))[rows], np.ones(one, bool)], axis=1)
+    ahead = other_s - state.agent_s[rows, slots, None]
+    beside = np.abs(other_d - lane[rows, slots, None]) < other_wide + half_wide[rows, slots, None] + 0.2
+    gap = ahead - other_long - half_long[rows, slots, None]
+    brake = interaction(v, v - other_v, gap)
+    return np.max(np.where(here & beside & (ahead > 0.5), brake, 0.0), axis=1)
+
+
 def accelerations(batch: Batch, state: State) -> np.ndarray:
     """Acceleration m/s² [B, N] of every agent."""
     traffic = batch.traffic
@@ -43,25 +65,14 @@ def accelerations(batch: Batch, state: State) -> np.ndarray:
     wish = np.where(state.time >= traffic.t_event, traffic.v_event, np.where(traffic.follows, traffic.v, v))
     toward = np.clip((wish - v) / STEP_S, -traffic.a_event, traffic.a_event)
     lane = d + np.clip(0.8 * rate, -1.5, 1.5)
-    width = traffic.half_wide
-    # Candidates ahead of agent i: every agent j, and the ego as the last column.
-    all_s = np.concatenate([s, (state.s + 1.4)[:, None]], axis=1)
-    all_d = np.concatenate([lane, state.d[:, None]], axis=1)
-    all_v = np.concatenate([np.where(traffic.course == 1, v, 0.0), state.v[:, None]], axis=1)
-    half_long = np.concatenate([traffic.half_long, np.full((len(s), 1), 1.4 + EGO_REAR)], axis=1)
-    half_wide = np.concatenate([width, np.full((len(s), 1), 0.95)], axis=1)
-    here = np.concatenate([traffic.present & (traffic.course >= 0), np.ones((len(s), 1), bool)], axis=1)
-    ahead = all_s[:, None, :] - s[:, :, None]
-    beside = np.abs(all_d[:, None, :] - lane[:, :, None]) < half_wide[:, None, :] + width[:, :, None] + 0.2
-    gap = ahead - half_long[:, None, :] - traffic.half_long[:, :, None]
-    meets = here[:, None, :] & beside & (ahead > 0.5)
-    brake = interaction(v[:, :, None], v[:, :, None] - all_v[:, None, :], gap)
-    worst = np.max(np.where(meets, brake, 0.0), axis=2)
+    worst = np.zeros_like(v)
+    reactive_slots = traffic.present & traffic.follows & (traffic.course == 1)
+    worst[reactive_slots] = _braking_for_leads(batch, state, lane, *np.nonzero(reactive_slots))
     to_line = batch.stop_s[:, None] - s - traffic.half_long
     red = (batch.control == 1)[:, None] & (to_line > -1.0) & (traffic.course == 1)
     worst = np.maximum(worst, np.where(red, interaction(v, v, to_line, 0.3, 1.0), 0.0))
     reactive = np.minimum(toward, ACCEL * np.maximum(1.0 - (v / np.maximum(wish, 0.1)) ** 4, -1.0) - worst)
-    accel = np.where(traffic.follows & (traffic.course == 1), reactive, toward)
+    accel = np.where(reactive_slots, reactive, toward)
     accel = np.clip(accel, -HARDEST - 1.0, 3.0)
     return np.where(traffic.parked, 0.0, np.maximum(accel, -v / STEP_S))
 

@@ -9,6 +9,7 @@ not count.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from rewards.sentences import is_negated, split
 from scenes.decisions import FactorKind
@@ -81,6 +82,7 @@ _COMPILED = [(k, re.compile(rf"\b(?:{p})\b")) for k, patterns in PHRASES.items()
 _DENIED = re.compile(r"\b(?:no|without|not|free of|clear of|never|isn't|aren't)(?: (?!and\b)\w+){0,2} $")
 
 
+@lru_cache(maxsize=4_096)
 def parse_factors(text: str) -> frozenset[FactorKind]:
     """The kinds of factor that a text gives as causes; see the module."""
     parts = split(text)

@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from rewards.decision_phrases import LATERAL, LONGITUDINAL, SPEED, Speed
 from rewards.sentences import is_negated, split
 from scenes.decisions import Direction, Lateral, Longitudinal
 
+REMEMBERED = 4_096
 DEFAULT_LONGITUDINAL = Longitudinal.SET_SPEED_TRACKING
 DEFAULT_LATERAL = Lateral.LANE_KEEPING
 
@@ -68,8 +70,9 @@ def _compile(table: dict) -> list[tuple[StrEnum, re.Pattern[str]]]:
 _LONGITUDINAL, _LATERAL, _SPEED = _compile(LONGITUDINAL), _compile(LATERAL), _compile(SPEED)
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse_intent(text: str) -> Intent:
-    """The intent of a reasoning text; see the module."""
+    """The intent of a reasoning text; see the module. Remembered: a group's rollouts often say the same."""
     parts = split(text)
     clauses = parts.manoeuvres
     longitudinal = _resolve_speed([m for c in clauses for m in _mentions(c, _LONGITUDINAL)])

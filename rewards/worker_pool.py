@@ -152,6 +152,7 @@ class WorkerPool:
         self.restarts = 0
         self.hangs = 0
         self._load_s = load_s
+        self._failure: str | None = None
         self._idle: asyncio.Queue[Worker] = asyncio.Queue()
         self._count = count
         self._keepers: list[asyncio.Task[None]] = []
@@ -187,7 +188,9 @@ class WorkerPool:
             worker = Worker(self.source)
             try:
                 await worker.start(self._load_s)
+                self._failure = None
             except (LoadError, TimeoutError) as error:
+                self._failure = str(error)
                 log.error("scoring process of %s cannot be replaced: %s", self.source.target, error)
 
     async def score(
@@ -222,7 +225,7 @@ class WorkerPool:
         left on one reply, unless nothing could follow (`last`)."""
         worker = await self._acquire(end)
         if worker is None:
-            return [], Trouble(pb.DEADLINE, "no scoring process became free in time", nobody_free=True)
+            return [], self._nobody_free()
         done: list[pb.Result] = []
         replies = worker.ask(rollouts, clips, one_by_one)
         try:
@@ -239,6 +242,12 @@ class WorkerPool:
             return done, Trouble(pb.INFRASTRUCTURE if error.from_outside else pb.REWARD_BUG, str(error))
         self._idle.put_nowait(worker)
         return done, None
+
+    def _nobody_free(self) -> Trouble:
+        if self._failure is None:
+            return Trouble(pb.DEADLINE, "no scoring process became free in time", nobody_free=True)
+        why = f"no scoring process: {self._failure}"
+        return Trouble(pb.INFRASTRUCTURE, why, nobody_free=True)
 
     async def _acquire(self, end: float) -> Worker | None:
         """A living idle process, or None at `end` (monotonic seconds)."""

@@ -200,16 +200,11 @@ def _off_path_cones(spec: SceneSpec, rng: Generator, most: int) -> None:
 
 
 def _other_signs(spec: SceneSpec, rng: Generator) -> None:
-    """Signs that address oncoming or crossing traffic."""
+    """A sign that addresses oncoming traffic."""
     if chance(rng, 0.15):
         s = ego_t0(spec) + float(rng.uniform(8.0, 50.0))
         if _clear_of_junction(spec, s, 1.0):
             spec.other_signs.append(("speed_limit", s, spec.left_edge + 0.9, math.pi))
-    if math.isfinite(spec.cross_s) and spec.control == "none" and chance(rng, 0.5):
-        for away in (-1, 1):
-            edge = spec.left_edge if away > 0 else spec.right_edge - spec.shoulder
-            s = spec.cross_s + away * (spec.cross_half + 0.9)
-            spec.other_signs.append(("stop", s, edge + away * 2.0, -away * 0.5 * math.pi))
 
 
 def _bystander(spec: SceneSpec, rng: Generator) -> None:
@@ -225,10 +220,20 @@ def _bystander(spec: SceneSpec, rng: Generator) -> None:
     add(spec, rng, "pedestrian", s, d, walks, course=AGAINST if walks else ALONG)
 
 
+def _cross_stop_signs(spec: SceneSpec) -> None:
+    """Stop signs that address the crossing road: the expert has priority."""
+    for away in (-1, 1):
+        edge = spec.left_edge if away > 0 else spec.right_edge - spec.shoulder
+        s = spec.cross_s + away * (spec.cross_half + 0.9)
+        spec.other_signs.append(("stop", s, edge + away * 2.0, -away * 0.5 * math.pi))
+
+
 def _quiet_junction(spec: SceneSpec, rng: Generator, at: float) -> None:
     """A junction that asks nothing of the expert: a green light, or priority with nobody about to cross."""
     green = chance(rng, 0.6)
     junction(spec, rng, at, "green" if green else "none")
+    if not green and chance(rng, 0.6):
+        _cross_stop_signs(spec)
     for away in (-1, 1):
         if chance(rng, 0.5):
             edge = spec.left_edge if away > 0 else -spec.right_edge + spec.shoulder

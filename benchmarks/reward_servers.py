@@ -1,7 +1,7 @@
 """What rewards cost: in process, and through a reward server on loopback.
 
-`python benchmarks/reward_servers.py [--rollouts 2048] [--workers 1]` prints rollouts a second for each shipped reward
-in process, then through a server by batch size, and the seconds from start to serving.
+`python benchmarks/reward_servers.py [--rollouts 2048] [--workers 1]` prints rollouts a
+second for each shipped reward in process, then through a server by batch size, and the seconds to serving.
 """
 
 from __future__ import annotations

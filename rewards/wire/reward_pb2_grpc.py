@@ -64,7 +64,7 @@ class RewardServiceServicer:
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
+        raise NotImplementedError  # abstract
 
     def PutClips(self, request, context):
         """Hands over scene context that later Score calls refer to by clip id, so that it crosses once for the
@@ -72,14 +72,14 @@ class RewardServiceServicer:
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
+        raise NotImplementedError  # abstract
 
     def Score(self, request, context):
         """Scores rollouts one by one. results[i] answers rollouts[i]; exactly as many results as rollouts.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
+        raise NotImplementedError  # abstract
 
     def ScoreGroup(self, request, context):
         """Scores all rollouts of one clip together, for rewards whose value depends on the siblings
@@ -87,7 +87,7 @@ class RewardServiceServicer:
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
+        raise NotImplementedError  # abstract
 
 
 def add_RewardServiceServicer_to_server(servicer, server):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_grammar import GRAMMAR, VOCABULARY, completion
 
 from policy.completion import drive, parse_completion
 from policy.grammar import Phase
 from policy.trajectory_tokens import FutureCodec
-from tests.policy.helpers import GRAMMAR, VOCABULARY, completion
 
 
 def parse(ids: np.ndarray, logprobs: list[float] | None = None):

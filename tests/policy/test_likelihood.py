@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from small_grammar import GRAMMAR, VOCABULARY, completion
 
 from policy.grammar import Phase
 from policy.likelihood import masked_log_probs
-from tests.policy.helpers import GRAMMAR, VOCABULARY, completion
 
 
-def table(temperature: float = 0.7) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+def table(
+    temperature: float = 0.7,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     torch.manual_seed(0)
     ids = torch.from_numpy(completion([1, 2, 3], [7, 0, 1, 2]))[None]
     logits = torch.randn(1, ids.shape[1], VOCABULARY.size, requires_grad=True)

@@ -16,7 +16,15 @@ from rl.training_batch import make_batch
 
 IDS = np.arange(5, dtype=np.int32)
 COMPLETION = Completion(
-    IDS, np.full(5, -1.0, np.float32), np.zeros(5, np.int32), np.zeros(5, bool), "stop", "keep lane", None, False, "?"
+    token_ids=IDS,
+    logprobs=np.full(5, -1.0, np.float32),
+    versions=np.zeros(5, np.int32),
+    forced=np.zeros(5, bool),
+    finish_reason="stop",
+    text="keep lane",
+    bins=None,
+    valid=False,
+    reason="?",
 )
 REWARDS = (RewardConfig(name="a", source="a"), RewardConfig(name="b", source="b", weight=0.5))
 

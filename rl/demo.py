@@ -37,6 +37,11 @@ def run_demo(folder: Path, overrides: dict[str, list[str]], seed: int | None = N
     extra = [] if seed is None else [f"seed={seed}"]
     sft = load_config(SftConfig, folder / "sft.yaml", [*overrides.get("sft", []), *extra])
     job = load_config(JobConfig, folder / "grpo.yaml", [*overrides.get("grpo", []), *extra])
+    notes = []
+    recorded = job.evaluation.recorded
+    if recorded is not None and not recorded.is_dir():
+        notes.append(f"recorded traffic skipped: no folder {recorded}; set evaluation.recorded in grpo.yaml")
+        job = job.model_copy(update={"evaluation": job.evaluation.model_copy(update={"recorded": None})})
     if job.data != sft.data:
         raise ValueError(
             f"{folder}: sft.yaml and grpo.yaml name different data; the policy would see other clips"
@@ -60,6 +65,7 @@ def run_demo(folder: Path, overrides: dict[str, list[str]], seed: int | None = N
         "peak_rss_gib": memory.peak / 2**30,
         "versions": versions(),
         "config_sha256": config_digest(job),
+        "notes": notes,
     }
     run = RunDirectory(job.folder)
     write_summary(run.summary, summary)
@@ -90,4 +96,6 @@ def show(job_folder: Path, summary: dict[str, Any]) -> None:
     console.print(f"clean expert's consistency (ceiling): {summary['ceiling']}")
     console.print(f"seconds: { {k: round(v) for k, v in summary['seconds'].items()} }")
     console.print(f"peak memory: {summary['peak_rss_gib']:.1f} GiB; rewards: {facts.get('rewards')}")
+    for note in summary["notes"]:
+        console.print(note)
     console.print(f"report: {job_folder / 'report.html'}   summary: {job_folder / 'summary.json'}")

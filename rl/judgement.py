@@ -37,6 +37,11 @@ def judge(
             )
     stores = {"": split_store(config.data, split)}
     if config.evaluation.recorded is not None:
+        if not config.evaluation.recorded.is_dir():
+            raise FileNotFoundError(
+                f"no recorded traffic at {config.evaluation.recorded}; set evaluation.recorded to a folder of "
+                "CommonRoad files, or evaluation.recorded=null to leave it out"
+            )
         stores["recorded/"] = recorded_store(
             config.data, config.evaluation.recorded, config.evaluation.recorded_windows
         )

@@ -32,7 +32,13 @@ from scenes.clip import Clip
 CODE = grpc.StatusCode
 # What may pass by itself. RESOURCE_EXHAUSTED: the server is at its limit of concurrent calls.
 PASSING = {CODE.UNAVAILABLE, CODE.RESOURCE_EXHAUSTED, CODE.ABORTED, CODE.INTERNAL, CODE.CANCELLED}
-REFUSALS = {CODE.UNAUTHENTICATED, CODE.PERMISSION_DENIED, CODE.UNIMPLEMENTED, CODE.FAILED_PRECONDITION}
+REFUSALS = {
+    CODE.NOT_FOUND,
+    CODE.UNAUTHENTICATED,
+    CODE.PERMISSION_DENIED,
+    CODE.UNIMPLEMENTED,
+    CODE.FAILED_PRECONDITION,
+}
 CHANNEL = [
     ("grpc.max_receive_message_length", MESSAGE_BYTES),
     ("grpc.max_send_message_length", MESSAGE_BYTES),
@@ -155,7 +161,7 @@ class RewardClient:
         """Score rollouts; a PER_GROUP reward takes one group a call. See the module's invariant."""
         began = time.monotonic()
         end = began + (self.config.deadline_s if deadline_s is None else deadline_s)
-        most = self.description.max_batch if self.description else len(rollouts)
+        most = self._most(len(rollouts))
         parts = [rollouts[i : i + most] for i in range(0, len(rollouts), most)]
         scored = await asyncio.gather(*(self._score_part(part, clips, end) for part in parts))
         seconds = time.monotonic() - began
@@ -255,15 +261,25 @@ class RewardClient:
             del messages[index]
         return failure
 
+    def _most(self, count: int) -> int:
+        """Rollouts a call, of `count`: a group is never split."""
+        known = self.description
+        return max(count, 1) if known is None or known.mode is Mode.PER_GROUP else known.max_batch
+
     async def _ask(self, messages: dict[int, pb.Rollout], end: float) -> pb.ScoreResponse:
-        request = pb.ScoreRequest(
-            reward=self.config.reward, rollouts=list(messages.values()), job=self.config.job
-        )
-        if not messages:
-            return pb.ScoreResponse(instance=self._instance)
+        """The server's answer to all messages, in as many calls as it takes."""
         per_group = self.description is not None and self.description.mode is Mode.PER_GROUP
         method = self._stub.ScoreGroup if per_group else self._stub.Score
-        return await method(request, timeout=self._timeout(end), metadata=self._metadata)
+        rollouts, most = list(messages.values()), self._most(len(messages))
+        whole = pb.ScoreResponse(instance=self._instance)
+        for first in range(0, len(rollouts), most):
+            part = rollouts[first : first + most]
+            request = pb.ScoreRequest(reward=self.config.reward, rollouts=part, job=self.config.job)
+            answer = await method(request, timeout=self._timeout(end), metadata=self._metadata)
+            if len(answer.results) != len(part):
+                raise WireError(f"{len(answer.results)} results for {len(part)} rollouts")
+            whole.MergeFrom(answer)
+        return whole
 
     async def _give_context(
         self,
@@ -325,9 +341,6 @@ def _failure(error: grpc.aio.AioRpcError) -> _Failure:
         return _Failure(Status.DATA, _tell(error), False)
     if code in PASSING:
         return _Failure(Status.INFRASTRUCTURE, _tell(error), True)
-    if code is CODE.NOT_FOUND:
-        # Also what a server answers whose rewards are still loading after a restart.
-        return _Failure(Status.REFUSED, _tell(error), True)
     if code in REFUSALS:
         return _Failure(Status.REFUSED, _tell(error), False)
     return _Failure(Status.REWARD_BUG, _tell(error), False)

@@ -167,6 +167,7 @@ async def _warm(pools: list[WorkerPool], service: RewardService, stop: asyncio.E
         if description.name in service.served:
             raise ValueError(f"two rewards are called {description.name!r}; give one of them another name")
         service.served[description.name] = Served(description, pool)
+    service.warm = True
     return True
 
 

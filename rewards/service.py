@@ -39,12 +39,13 @@ class Served:
 
 
 class RewardService(reward_pb2_grpc.RewardServiceServicer):
-    """Serves the rewards in `served` (filled once they are warm).
+    """Serves the rewards in `served` once `warm` is set.
 
     clip_bytes: memory for clip context; results: how many scores are remembered for retries."""
 
     def __init__(self, clip_bytes: int, results: int, timeout_s: float, metrics: ServerMetrics) -> None:
         self.served: dict[str, Served] = {}
+        self.warm = False
         self.instance = uuid.uuid4().hex
         self._timeout_s = timeout_s
         self._metrics = metrics
@@ -55,9 +56,10 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
     async def Describe(  # noqa: N802
         self,
         request: pb.DescribeRequest,  # noqa: ARG002
-        context: grpc.aio.ServicerContext,  # noqa: ARG002
+        context: grpc.aio.ServicerContext,
     ) -> pb.DescribeResponse:
         """See reward.proto."""
+        await self._until_warm(context)
         descriptions = [encode_description(served.description) for served in self.served.values()]
         return pb.DescribeResponse(protocol=PROTOCOL, instance=self.instance, rewards=descriptions)
 
@@ -101,9 +103,10 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
     ) -> Served:
         """The reward asked for; aborts the call when it is not here or the batch is not one it takes."""
         only = next(iter(self.served)) if len(self.served) == 1 and not request.reward else request.reward
+        await self._until_warm(context)
         served = self.served.get(only)
         if served is None:
-            names = ", ".join(sorted(self.served)) or "none yet"
+            names = ", ".join(sorted(self.served))
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no reward {request.reward!r}; here: {names}")
             raise AssertionError("abort returned")
         most = served.description.max_batch
@@ -114,6 +117,10 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
             why = f"{only} is scored {served.description.mode}; call the other method"
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
         return served
+
+    async def _until_warm(self, context: grpc.aio.ServicerContext) -> None:
+        if not self.warm:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the rewards are loading")
 
     async def _respond(
         self, served: Served, rollouts: Sequence[pb.Rollout], context: grpc.aio.ServicerContext

@@ -296,7 +296,10 @@ def test_more_rollouts_than_one_call_takes_are_split(tmp_path):
     views = [rollout(i) for i in range(600)]
     with launch(tmp_path) as server:
         scores = ask(server, "obedient", lambda client: client.score(views, CLIPS))
-    assert [s.value for s in scores] == [0.5] * 600
+        # A client that has not asked what the server takes yet finds out on its way.
+        again = ask(server, "obedient", lambda client: client.score(views, CLIPS), ready=False)
+    assert [s.value for s in scores] == [s.value for s in again] == [0.5] * 600
+    assert {s.cached for s in again} == {True}
 
 
 def test_a_reward_that_does_not_load_stops_the_server_with_the_reason(tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # What protoc writes into the servicer's base class reads like unfinished code.
-ABSTRACT = "raise NotImplementedError('Method not implemented!')"
+ABSTRACT = "NotImplementedError('Method not implemented!')"
 
 
 def write(out: Path) -> int:
@@ -24,7 +24,7 @@ def write(out: Path) -> int:
     failed = failed or protoc.main(["protoc", *common, "rewards/wire/worker.proto"])
     if not failed:
         stubs = out / "rewards" / "wire" / "reward_pb2_grpc.py"
-        stubs.write_text(stubs.read_text().replace(ABSTRACT, "raise NotImplementedError  # abstract"))
+        stubs.write_text(stubs.read_text().replace(ABSTRACT, "NotImplementedError  # abstract"))
     return failed
 
 

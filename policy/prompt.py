@@ -38,11 +38,14 @@ class PromptBuilder:
         image.append(vocabulary.vision_end)
         count = len(spec.cameras.names) * spec.cameras.frames
         newline = text.encode("\n")
-        self._head = [
+        system = [
             vocabulary.im_start,
             *text.encode("system\n" + spec.prompt.system),
             vocabulary.im_end,
             *newline,
+        ]
+        self._head = [
+            *(system if spec.prompt.system else []),
             vocabulary.im_start,
             *text.encode("user\n"),
             *image * count,

@@ -41,10 +41,11 @@ class HistorySpec(SpecModel):
     bins: int = 1000
     low: tuple[float, float, float] = (-4.0, -4.0, -10.0)
     high: tuple[float, float, float] = (4.0, 4.0, 10.0)
+    stride: int = 1
 
 
 class PromptSpec(SpecModel):
-    """Texts of the prompt; defaults are the release's wording."""
+    """Texts of the prompt; defaults are the release's wording. An empty system text drops the system turn."""
 
     system: str = "You are a driving assistant that generates safe and accurate actions."
     instruction: str = (

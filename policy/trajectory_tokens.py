@@ -72,17 +72,20 @@ class FutureCodec:
 
 @dataclass(frozen=True)
 class HistoryCodec:
-    """Ego history positions to bins: first differences of x, y, z, step-major (48 tokens for 16 steps)."""
+    """Ego history positions to bins: first differences of x, y, z, step-major (48 tokens for 16 steps).
+
+    stride: keep every stride-th step counted back from t0 (1 is the release; more makes a shorter prompt)."""
 
     bins: int = 1000
     low: tuple[float, float, float] = (-4.0, -4.0, -10.0)
     high: tuple[float, float, float] = (4.0, 4.0, 10.0)
+    stride: int = 1
 
     def encode(self, xyz: np.ndarray) -> np.ndarray:
         """xyz [..., H, 3] m in the ego frame at t0 → bins [..., 3H] int32. Raises ValueError if non-finite."""
         if not np.isfinite(xyz).all():
             raise ValueError("cannot encode a non-finite ego history; drop the clip")
-        points = np.asarray(xyz, np.float32)
+        points = np.asarray(xyz, np.float32)[..., (xyz.shape[-2] - 1) % self.stride :: self.stride, :]
         deltas = np.diff(points, axis=-2, prepend=np.zeros_like(points[..., :1, :]))
         low, high = np.array(self.low, np.float32), np.array(self.high, np.float32)
         unit = (deltas - low) / (high - low) * np.float32(self.bins - 1)
@@ -90,8 +93,8 @@ class HistoryCodec:
 
     @property
     def tokens(self) -> int:
-        """Tokens of one history (48)."""
-        return 3 * HISTORY_STEPS
+        """Tokens of one history (48 with stride 1)."""
+        return 3 * len(range((HISTORY_STEPS - 1) % self.stride, HISTORY_STEPS, self.stride))
 
 
 def history_xyz(ego_history: np.ndarray) -> np.ndarray:

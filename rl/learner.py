@@ -19,6 +19,7 @@ from datasets import Dataset
 from transformers import AutoProcessor, Qwen3VLForConditionalGeneration, TrainerCallback
 from trl import GRPOConfig
 
+from policy.vision_speed import speed_up_vision
 from rl.config import JobConfig
 from rl.learner_batch import BatchMaker
 from rl.push_trainer import PushGRPOTrainer
@@ -56,7 +57,7 @@ class Learner:
     def _build(self) -> PushGRPOTrainer:
         config, learner = self._config, self._config.learner
         dtype = torch.bfloat16 if learner.bf16 else torch.float32
-        model = Qwen3VLForConditionalGeneration.from_pretrained(config.policy, dtype=dtype)
+        model = speed_up_vision(Qwen3VLForConditionalGeneration.from_pretrained(config.policy, dtype=dtype))
         return PushGRPOTrainer(
             model=model,
             reward_funcs=lambda completions, **_: [0.0] * len(completions),

@@ -33,7 +33,8 @@ class EmbeddedSpec(ConfigModel):
 
 class DataConfig(ConfigModel):
     """Procedural clips. Each split draws from a world seed of its own: train for SFT, pool for GRPO, validation
-    for choices, test for figures. folder holds one clip store a split."""
+    for choices, test for figures. folder holds one clip store a split. situations: names to draw from, alike
+    often (`python -m scenes.world --report` lists them); none means all."""
 
     folder: Path = Path("runs/data")
     seed: int = 7
@@ -46,6 +47,7 @@ class DataConfig(ConfigModel):
     width: PositiveInt = 96
     height: PositiveInt = 64
     processes: PositiveInt = 2
+    situations: tuple[str, ...] = ()
 
 
 class NoiseConfig(ConfigModel):
@@ -73,10 +75,13 @@ class PolicyConfig(ConfigModel):
 class StageConfig(ConfigModel):
     """One supervised stage. kind: "text" stops after the reasoning (the images are ignored without such a
     phase first), "action" trains the trajectory without reasoning (the release's stage 1), "joint" trains
-    reasoning then trajectory (stage 2). The rate warms up over `warmup` of the steps, then falls as a cosine."""
+    reasoning then trajectory (stage 2). wording: "canonical" says each decision in one way only, which lets a
+    small policy find out within a hundred steps that images matter, instead of learning phrasings first. The
+    rate warms up over `warmup` of the steps, then falls as a cosine."""
 
     kind: Literal["text", "action", "joint"]
     steps: PositiveInt
+    wording: Literal["varied", "canonical"] = "varied"
     batch_size: PositiveInt = 32
     learning_rate: float = Field(1e-3, gt=0)
     warmup: float = Field(0.03, ge=0, lt=1)

@@ -24,7 +24,8 @@ def split_store(data: DataConfig, split: str) -> Path:
     """Path of a split's store, built when it is not there. Raises ValueError for an unknown split."""
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
-    world = WorldConfig(seed=data.seed * len(SPLITS) + SPLITS.index(split))
+    weights = dict.fromkeys(data.situations, 1.0)
+    world = WorldConfig(seed=data.seed * len(SPLITS) + SPLITS.index(split), weights=weights)
     count = getattr(data, split)
     return ensure_store(data.folder, split, world, count, rig_of(data), data.processes)
 

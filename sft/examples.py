@@ -14,8 +14,9 @@ import numpy as np
 
 from policy.prompt import Prompt, PromptBuilder
 from policy.tokenizer import TextCodec
-from scenes.clip import Demonstration
+from scenes.clip import Clip, Demonstration
 from scenes.store import ClipStore
+from scenes.world.phrasing import sentence
 
 
 class Section(IntEnum):
@@ -34,6 +35,15 @@ class Target:
     ids: np.ndarray
     sections: np.ndarray
     drops_cot_start: bool = False
+
+
+def canonical(clip: Clip) -> str:
+    """The label in the first wording of each phrase; "" for a clip without label."""
+    label = clip.label
+    if label is None:
+        return ""
+    kinds = [factor.kind for factor in label.factors][:2]
+    return sentence(label.longitudinal, label.lateral, label.direction, kinds, np.random.default_rng(0))
 
 
 class Examples:
@@ -57,7 +67,8 @@ class Examples:
         bins = codec.encode(np.stack([demo.actions for demo in demonstrations]))
         self._bins = bins + self._vocabulary.future_start
         self._texts = [np.asarray(text.encode(demo.text), np.int32) for demo in demonstrations]
-        longest = max(len(ids) for ids in self._texts)
+        self._canonical = [np.asarray(text.encode(canonical(clip)), np.int32) for clip in clips]
+        longest = max(len(ids) for ids in [*self._texts, *self._canonical])
         if longest > spec.max_text:
             raise ValueError(
                 f"a sentence takes {longest} tokens; raise policy.max_text above {spec.max_text}"
@@ -71,10 +82,11 @@ class Examples:
         frames = self._store.frames[index if images_of is None else images_of]
         return Prompt(self._prompts[index], self._builder.images(frames, self._names))
 
-    def target(self, index: int, kind: str) -> Target:
-        """Target of a clip for a stage kind: "text", "action" or "joint"."""
+    def target(self, index: int, kind: str, wording: str = "varied") -> Target:
+        """Target of a clip for a stage's kind and wording (see sft.config.StageConfig)."""
         vocabulary = self._vocabulary
-        text = np.append(self._texts[index], vocabulary.cot_end)
+        words = self._canonical if wording == "canonical" else self._texts
+        text = np.append(words[index], vocabulary.cot_end)
         drive = np.concatenate([[vocabulary.traj_start], self._bins[index], [vocabulary.traj_end]])
         sections = np.full(len(drive), Section.TRAJECTORY)
         if kind == "text":

@@ -23,10 +23,11 @@ from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
 from policy.spec import PolicySpec
 from policy.tokenizer import TextCodec
+from policy.vision_speed import speed_up_vision
 from scenes.clip import Demonstration
 from scenes.imperfection import ImperfectionConfig, demonstrate
 from scenes.store import ClipStore
-from sft.config import SftConfig
+from sft.config import SftConfig, StageConfig
 from sft.corpus import corpus
 from sft.data import split_store
 from sft.examples import Examples, Section
@@ -70,15 +71,15 @@ def run_sft(config: SftConfig) -> Path:
     encoder = ImageEncoder(start)
     examples = Examples(train, list(demonstrations(train, config)), builder, text)
     held_out = Examples(validation, list(clean_demonstrations(validation)), builder, text)
-    model = Qwen3VLForConditionalGeneration.from_pretrained(start, dtype=torch.float32)
+    model = _load(start)
     for index, stage in enumerate(config.stages):
         stage_folder = folder / f"stage-{index}-{stage.kind}"
         done = stage_folder / "done"
         if done.is_dir():
-            model = Qwen3VLForConditionalGeneration.from_pretrained(done, dtype=torch.float32)
+            model = _load(done)
             continue
         run_stage(model, examples, encoder, config, stage, stage_folder)
-        report = images_matter(model, held_out, encoder, stage.kind, config.validation_clips)
+        report = images_matter(model, held_out, encoder, stage, config.validation_clips)
         with (folder / "validation.jsonl").open("a") as file:
             file.write(json.dumps({"stage": stage_folder.name, **report}) + "\n")
         _save_whole(model, done)
@@ -89,6 +90,10 @@ def run_sft(config: SftConfig) -> Path:
     model.save_pretrained(partial)
     partial.rename(final)
     return final
+
+
+def _load(folder: Path) -> Qwen3VLForConditionalGeneration:
+    return speed_up_vision(Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32))
 
 
 def _save_whole(model: Qwen3VLForConditionalGeneration, folder: Path) -> None:
@@ -114,7 +119,11 @@ def _build(config: SftConfig, folder: Path) -> None:
 
 @torch.no_grad()
 def images_matter(
-    model: Qwen3VLForConditionalGeneration, examples: Examples, encoder: ImageEncoder, kind: str, clips: int
+    model: Qwen3VLForConditionalGeneration,
+    examples: Examples,
+    encoder: ImageEncoder,
+    stage: StageConfig,
+    clips: int,
 ) -> dict[str, float]:
     """Validation loss a token by section, with each clip's own images and with another clip's.
 
@@ -125,7 +134,7 @@ def images_matter(
     model.eval()
     result: dict[str, float] = {}
     for suffix, images_of in (("nll", None), ("shuffled_nll", shifted)):
-        collate = Collator(examples, encoder, kind, images_of)
+        collate = Collator(examples, encoder, stage.kind, images_of, stage.wording)
         totals: dict[Section, list[float]] = {}
         for first in range(0, count, 32):
             inputs = collate(list(range(first, min(first + 32, count))))

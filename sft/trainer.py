@@ -43,13 +43,19 @@ class Collator:
     is shown (identity unless the images-matter check shuffles them)."""
 
     def __init__(
-        self, examples: Examples, encoder: ImageEncoder, kind: str, images_of: np.ndarray | None = None
-    ):
+        self,
+        examples: Examples,
+        encoder: ImageEncoder,
+        kind: str,
+        images_of: np.ndarray | None = None,
+        wording: str = "varied",
+    ) -> None:
         self.examples, self.encoder, self.kind, self.images_of = examples, encoder, kind, images_of
+        self.wording = wording
 
     def __call__(self, indices: Sequence[int]) -> dict[str, Any]:
         """Keyword inputs of the backbone plus `completion_ids` and `sections` [B, L]."""
-        targets = [self.examples.target(index, self.kind) for index in indices]
+        targets = [self.examples.target(index, self.kind, self.wording) for index in indices]
         prompts = []
         for index, target in zip(indices, targets, strict=True):
             prompt = self.examples.prompt(
@@ -146,7 +152,7 @@ def run_stage(
         model=model,
         args=arguments,
         train_dataset=Indices(len(examples)),
-        data_collator=Collator(examples, encoder, stage.kind),
+        data_collator=Collator(examples, encoder, stage.kind, wording=stage.wording),
         callbacks=[MetricsFile(folder.parent / "metrics.jsonl", folder.name)],
         text_weight=stage.text_weight,
     )

@@ -106,7 +106,9 @@ def main() -> None:
         if number:  # the first round warms both engines up
             rates["worker"].append(tokens / seconds)
             rates["bare"].append(bare_tokens / bare_seconds)
-            print(f"round {number}: worker {tokens / seconds:.0f} tok/s, bare {bare_tokens / bare_seconds:.0f}")
+            print(
+                f"round {number}: worker {tokens / seconds:.0f} tok/s, bare {bare_tokens / bare_seconds:.0f}"
+            )
     medians = {name: statistics.median(values) for name, values in rates.items()}
     print(json.dumps({**medians, "ratio": medians["worker"] / medians["bare"], "rounds": options.rounds}))
 

@@ -73,13 +73,13 @@ class PolicyConfig(ConfigModel):
 
 
 class StageConfig(ConfigModel):
-    """One supervised stage. kind: "text" stops after the reasoning (the images are ignored without such a
-    phase first), "action" trains the trajectory without reasoning (the release's stage 1), "joint" trains
-    reasoning then trajectory (stage 2). wording: "canonical" says each decision in one way only, which lets a
-    small policy find out within a hundred steps that images matter, instead of learning phrasings first. The
-    rate warms up over `warmup` of the steps, then falls as a cosine."""
+    """One supervised stage. kind: "vision" warms the vision tower up (policies from scratch only), "text" stops
+    after the reasoning (otherwise 128 copy-like tokens drown the images), "action" trains the trajectory without
+    reasoning (the release's stage 1), "joint" trains reasoning then trajectory (stage 2). wording: "canonical"
+    says each decision in one way only. The rate warms up over `warmup` of the steps, then falls as a cosine
+    (vision: stays)."""
 
-    kind: Literal["text", "action", "joint"]
+    kind: Literal["vision", "text", "action", "joint"]
     steps: PositiveInt
     wording: Literal["varied", "canonical"] = "varied"
     batch_size: PositiveInt = 32

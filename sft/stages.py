@@ -32,6 +32,7 @@ from sft.corpus import corpus
 from sft.data import split_store
 from sft.examples import Examples, Section
 from sft.trainer import Collator, forward_losses, run_stage
+from sft.vision import warm_up
 
 matplotlib.use("Agg")
 
@@ -78,8 +79,12 @@ def run_sft(config: SftConfig) -> Path:
         if done.is_dir():
             model = _load(done)
             continue
-        run_stage(model, examples, encoder, config, stage, stage_folder)
-        report = images_matter(model, held_out, encoder, stage, config.validation_clips)
+        if stage.kind == "vision":
+            stage_folder.mkdir(exist_ok=True)
+            report = warm_up(model, builder, encoder, train, validation, config, stage)
+        else:
+            run_stage(model, examples, encoder, config, stage, stage_folder)
+            report = images_matter(model, held_out, encoder, stage, config.validation_clips)
         with (folder / "validation.jsonl").open("a") as file:
             file.write(json.dumps({"stage": stage_folder.name, **report}) + "\n")
         _save_whole(model, done)

@@ -14,8 +14,8 @@ from typing import Any
 import ray
 
 from policy.vllm_engine import VllmOptions
+from rl.actors import LearnerActor
 from rl.config import JobConfig
-from rl.learner import Learner
 from rl.rollout_worker import RolloutWorker
 
 CPU_ENVIRONMENT = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "RAY_DEDUP_LOGS": "0"}
@@ -57,7 +57,7 @@ def start_learner(config: JobConfig, store: Path, scratch: Path, resume: Path | 
     learner = config.learner
     environment = {**CPU_ENVIRONMENT, "OMP_NUM_THREADS": str(learner.threads)}
     absolute = config.model_copy(update={"policy": config.policy.resolve()})
-    actor = ray.remote(Learner).options(
+    actor = ray.remote(LearnerActor).options(
         num_cpus=learner.threads, num_gpus=learner.gpus, runtime_env={"env_vars": environment}
     )
     return actor.remote(absolute, store.resolve(), scratch.resolve(), resume.resolve() if resume else None)

@@ -67,6 +67,7 @@ class GrpoJob:
         self._store = ClipStore.open(store)
         self._run = RunDirectory.create(config.folder)
         self._checkpoint = latest_checkpoint(self._run.checkpoints) if resume else None
+        self._state = read_state(self._checkpoint, digest(config)) if self._checkpoint else None
         self._progress = progress or _silent
         spec = PolicySpec.load(config.policy)
         self._codec = spec.future_codec()
@@ -108,12 +109,11 @@ class GrpoJob:
         await asyncio.to_thread(ray.get, [w.ready.remote() for w in workers], timeout=deadline)
         self._generator = Generator(workers, self._new_worker, config.rollout.deadline_s)
         self._probe = make_probe(self._store, config.policy)
-        if self._checkpoint is not None:
-            self._restore(self._checkpoint)
+        if self._state is not None:
+            self._restore(self._state)
         await self._sync()
 
-    def _restore(self, folder: Path) -> None:
-        state = read_state(folder, digest(self.config))
+    def _restore(self, state: dict[str, Any]) -> None:
         self._step = int(state["step"])
         self._curator.load_state_dict(state["curator"])
         self._ledger.load_state_dict(state["ledger"])

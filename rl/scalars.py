@@ -9,14 +9,14 @@ import math
 from collections.abc import Mapping
 from pathlib import Path
 
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.summary import Writer
 
 
 class ScalarSinks:
     """Writes each step's scalars under their ledger names."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._writer = SummaryWriter(str(run_dir / "tensorboard"))
+        self._writer = Writer(str(run_dir / "tensorboard"))
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write finite scalars; the ledger keeps the rest with its cause."""

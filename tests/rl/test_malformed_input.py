@@ -38,7 +38,7 @@ def cut_record(store: Path) -> None:
 
 
 def checkpoint(folder: Path) -> Path:
-    return write_checkpoint(folder, 3, {"config_sha256": "mine"}, lambda partial: None)
+    return write_checkpoint(folder, 3, {"config_sha256": "mine"}, lambda _: None)
 
 
 def damaged_checkpoint(folder: Path) -> None:
@@ -89,13 +89,13 @@ CASES: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
         "another configuration",
     ),
     "damaged checkpoint": (damaged_checkpoint, CheckpointError, "cannot be read"),
-    "NaN actions": (lambda f: FutureCodec().encode(np.full((64, 2), np.nan)), ValueError, "non-finite"),
+    "NaN actions": (lambda _: FutureCodec().encode(np.full((64, 2), np.nan)), ValueError, "non-finite"),
     "a failure scored as a number": (
-        lambda f: Score("a", 0.0, Status.INFRASTRUCTURE),
+        lambda _: Score("a", 0.0, Status.INFRASTRUCTURE),
         ValueError,
         "contradicts status",
     ),
-    "a NaN score": (lambda f: Score("a", float("nan")), ValueError, "missing score"),
+    "a NaN score": (lambda _: Score("a", float("nan")), ValueError, "missing score"),
 }
 
 
@@ -122,8 +122,7 @@ def test_a_corrupt_clip_is_an_error_that_names_it(clip_store: Path, tmp_path: Pa
     cut_record(copy)
     store = ClipStore.open(copy)
     with pytest.raises(StoreError, match="rebuild"):
-        for index in range(len(store)):
-            store[index]
+        list(store)
 
 
 def test_an_invalid_completion_gets_the_lowest_value_and_its_reason(clip_store: Path) -> None:

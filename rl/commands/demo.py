@@ -21,7 +21,7 @@ def demo(
 ) -> None:
     """Watch a reasoning driving policy get better: clips, SFT, GRPO, evaluation and report on this machine.
 
-    About 25 minutes on two cores. Leaves runs/quickstart with summary.json and report.html. Run it again after
+    About half an hour on two cores. Leaves runs/quickstart with summary.json and report.html. Run it again after
     an interruption and it goes on where it stopped.
     """
     from policy.config_file import load_config

@@ -49,8 +49,8 @@ class EqualImagesAttention(Qwen3VLVisionAttention):
         )
         query, key = apply_rotary_pos_emb_vision(query, key, *position_embeddings)
         shape = (len(lengths), total // len(lengths), self.num_heads, -1)
-        parts = [part.reshape(shape).transpose(1, 2) for part in (query, key, value)]
-        mixed = F.scaled_dot_product_attention(*parts, scale=self.scaling)
+        query, key, value = (part.reshape(shape).transpose(1, 2) for part in (query, key, value))
+        mixed = F.scaled_dot_product_attention(query, key, value, scale=self.scaling)
         return self.proj(mixed.transpose(1, 2).reshape(total, -1))
 
 

@@ -13,10 +13,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
-from policy.spec import CameraSpec, FutureSpec, HistorySpec, PolicySpec, PromptSpec, VocabularySpec
+from policy.spec import (
+    CameraSpec,
+    EmbeddedSize,
+    FutureSpec,
+    HistorySpec,
+    PolicySpec,
+    PromptSpec,
+    VocabularySpec,
+)
 from policy.tokenizer import TOKENIZER_FILE, add_ar1_tokens, base_vocabulary, train_base
 from policy.vocabulary import Vocabulary
 
@@ -26,23 +33,6 @@ CHAT_TEMPLATE = (
     "{% elif c.type == 'text' %}{{ c.text }}{% endif %}{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-
-
-class EmbeddedSize(BaseModel):
-    """Shape of the embedded backbone; the default has about 1.7 M parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    hidden: int = 128
-    feed_forward: int = 384
-    layers: int = 4
-    heads: int = 4
-    kv_heads: int = 2
-    head_dim: int = 32
-    vision_hidden: int = 96
-    vision_layers: int = 2
-    vision_heads: int = 3
-    base_vocabulary: int = 1024
 
 
 def build_config(size: EmbeddedSize, vocabulary: Vocabulary) -> Qwen3VLConfig:

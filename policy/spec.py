@@ -69,6 +69,21 @@ class CameraSpec(SpecModel):
         return (self.width // self.token_pixels) * (self.height // self.token_pixels)
 
 
+class EmbeddedSize(SpecModel):
+    """Shape of the embedded backbone; the default has about 1.7 M parameters."""
+
+    hidden: int = 128
+    feed_forward: int = 384
+    layers: int = 4
+    heads: int = 4
+    kv_heads: int = 2
+    head_dim: int = 32
+    vision_hidden: int = 96
+    vision_layers: int = 2
+    vision_heads: int = 3
+    base_vocabulary: int = 1024
+
+
 class VocabularySpec(SpecModel):
     """Arguments of policy.vocabulary.Vocabulary that depend on the base tokenizer."""
 

@@ -20,7 +20,7 @@ from rl.evaluation_run import evaluate_arms, evaluation_size, expert_ceiling
 from rl.provenance import peak_rss_gib, versions
 from rl.run_directory import RunDirectory
 from rl.summary import compare, write_summary
-from scenes.build import open_store
+from scenes.store import ClipStore
 from sft.data import recorded_store, split_store
 
 
@@ -46,7 +46,7 @@ def judge(
             config.data, config.evaluation.recorded, config.evaluation.recorded_windows
         )
     folder = RunDirectory.create(config.folder).evaluations / tag
-    sizes = [len(open_store(path)) for path in stores.values()]
+    sizes = [len(ClipStore.open(path)) for path in stores.values()]
     total = evaluation_size(config, len(arms), sizes[0], sum(sizes[1:]))
     with tqdm(total=total, desc=f"evaluation on {split}", unit="clip") as bar:
         figures = asyncio.run(evaluate_arms(config, arms, stores, folder, lambda: bar.update(1) and None))

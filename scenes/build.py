@@ -19,7 +19,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from scenes.cameras import CameraRig
-from scenes.store import ClipStore, ClipStoreWriter, merge_stores
+from scenes.store import ClipStoreWriter, merge_stores
 from scenes.world import WorldConfig, generate
 
 PART = 256
@@ -79,8 +79,3 @@ def ensure_store(
     merge_stores(path, [parts / f"{start:08d}" for start in starts])
     shutil.rmtree(parts)
     return path
-
-
-def open_store(path: Path) -> ClipStore:
-    """Open a built store."""
-    return ClipStore.open(path)

@@ -11,24 +11,9 @@ from typing import Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
-from policy.spec import CameraSpec, FutureSpec, HistorySpec, PromptSpec
+from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
 
 SPLITS = ("train", "pool", "validation", "test")
-
-
-class EmbeddedSpec(ConfigModel):
-    """Shape of the embedded backbone (arguments of policy.embedded.EmbeddedSize)."""
-
-    hidden: int = 128
-    feed_forward: int = 384
-    layers: int = 4
-    heads: int = 4
-    kv_heads: int = 2
-    head_dim: int = 32
-    vision_hidden: int = 96
-    vision_layers: int = 2
-    vision_heads: int = 3
-    base_vocabulary: int = 1024
 
 
 class DataConfig(ConfigModel):
@@ -61,7 +46,7 @@ class NoiseConfig(ConfigModel):
 class PolicyConfig(ConfigModel):
     """The embedded policy to build; its images come from `data`."""
 
-    size: EmbeddedSpec = EmbeddedSpec()
+    size: EmbeddedSize = EmbeddedSize()
     future: FutureSpec = FutureSpec(bins=256, low=(-6.0, -0.2), high=(4.0, 0.2), carry_error=True)
     history: HistorySpec = HistorySpec(bins=512)
     prompt: PromptSpec = PromptSpec()

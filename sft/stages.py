@@ -18,7 +18,7 @@ import torch
 from transformers import Qwen3VLForConditionalGeneration
 
 from policy.config_file import dump_config
-from policy.embedded import EmbeddedSize, build_embedded
+from policy.embedded import build_embedded
 from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
 from policy.spec import PolicySpec
@@ -112,7 +112,7 @@ def _build(config: SftConfig, folder: Path) -> None:
     build_embedded(
         folder,
         corpus(),
-        size=EmbeddedSize(**policy.size.model_dump()),
+        size=policy.size,
         future=policy.future,
         history=policy.history,
         prompt=policy.prompt,

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from small_job import AR1, Small
 
-from policy.embedded import EmbeddedSize, build_embedded
+from policy.embedded import build_embedded
+from policy.spec import EmbeddedSize
 from sft.config import DataConfig, PolicyConfig
 from sft.corpus import corpus
 from sft.data import split_store

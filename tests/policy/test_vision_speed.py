@@ -9,10 +9,10 @@ import pytest
 import torch
 from transformers import Qwen3VLForConditionalGeneration
 
-from policy.embedded import EmbeddedSize, build_embedded
+from policy.embedded import build_embedded
 from policy.model_inputs import ImageEncoder, Padded, backbone_inputs
 from policy.prompt import Prompt, PromptBuilder
-from policy.spec import CameraSpec, FutureSpec, HistorySpec, PolicySpec, PromptSpec
+from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PolicySpec, PromptSpec
 from policy.tokenizer import TextCodec
 from policy.vision_speed import speed_up_vision
 

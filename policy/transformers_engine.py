@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import Qwen3VLForConditionalGeneration
 
+from policy.backbone import load_backbone
 from policy.engine import Request, Sample
 from policy.grammar import Phase
 from policy.likelihood import masked_log_probs
@@ -27,7 +27,7 @@ class TransformersEngine:
 
     def __init__(self, folder: Path, version: int = 0) -> None:
         self.spec = PolicySpec.load(folder)
-        self.model = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+        self.model = load_backbone(folder).eval()
         self._images = ImageEncoder(folder)
         self._grammar = self.spec.grammar()
         self._version = version
@@ -100,10 +100,9 @@ class TransformersEngine:
         inputs = backbone_inputs(
             [prompt_request.prompt], ids, self._images, self._grammar.vocabulary.image_pad
         )
-        logits = self.model(**inputs, logits_to_keep=ids.ids.shape[1] + 1).logits[:, :-1]
         phases = torch.from_numpy(self._grammar.phases(sample.token_ids))[None]
         temperature = prompt_request.sampling.temperature
-        return masked_log_probs(logits, ids.ids, phases, self._grammar, temperature)[0][0].numpy()
+        return masked_log_probs(self.model, inputs, phases, self._grammar, temperature)[0][0].numpy()
 
     @torch.no_grad()
     def score(self, prompts: Sequence[Prompt], ids: Sequence[np.ndarray]) -> list[np.ndarray]:

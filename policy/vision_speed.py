@@ -42,7 +42,9 @@ class EqualImagesAttention(Qwen3VLVisionAttention):
         """hidden_states: [patches of all images, dim]; cu_seqlens: [images + 1] where each begins."""
         lengths = cu_seqlens[1:] - cu_seqlens[:-1]
         if position_embeddings is None or not bool((lengths == lengths[0]).all()):
-            return super().forward(hidden_states, cu_seqlens, position_embeddings=position_embeddings, **kwargs)
+            return super().forward(
+                hidden_states, cu_seqlens, position_embeddings=position_embeddings, **kwargs
+            )
         total = hidden_states.shape[0]
         query, key, value = (
             self.qkv(hidden_states).reshape(total, 3, self.num_heads, -1).permute(1, 0, 2, 3).unbind(0)

@@ -102,19 +102,15 @@ def learner_log_probs(
     config: JobConfig, maker: BatchMaker, clip_ids: list[str], completions: Sequence[Completion]
 ) -> list[Any]:
     """(phases, log-probabilities) [L] of each completion by the learner's own forward pass."""
-    from transformers import Qwen3VLForConditionalGeneration
+    from policy.backbone import load_backbone
 
-    model = Qwen3VLForConditionalGeneration.from_pretrained(config.policy, dtype=torch.float32).eval()
+    model = load_backbone(config.policy).eval()
     inputs, mask = maker.model_inputs(clip_ids, [completion.token_ids for completion in completions])
-    width = mask.shape[1]
     phases = np.full(tuple(mask.shape), Phase.FORCED, np.int8)
     for index, completion in enumerate(completions):
         phases[index, : len(completion.token_ids)] = maker.grammar.phases(completion.token_ids)
-    logits = model(**inputs, logits_to_keep=width + 1).logits[:, :-1]
-    ids = inputs["input_ids"][:, -width:]
-    logps, _ = masked_log_probs(
-        logits, ids, torch.from_numpy(phases), maker.grammar, config.rollout.temperature
-    )
+    temperature = config.rollout.temperature
+    logps, _ = masked_log_probs(model, inputs, torch.from_numpy(phases), maker.grammar, temperature)
     lengths = [len(completion.token_ids) for completion in completions]
     return [(phases[i, :n], logps[i, :n].numpy()) for i, n in enumerate(lengths)]
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 from datasets import Dataset
-from transformers import AutoProcessor, Qwen3VLForConditionalGeneration, TrainerCallback
+from transformers import AutoProcessor, TrainerCallback
 from trl import GRPOConfig
 
-from policy.vision_speed import speed_up_vision
+from policy.backbone import load_backbone
 from rl.config import JobConfig
 from rl.learner_batch import BatchMaker
 from rl.push_trainer import PushGRPOTrainer
@@ -57,7 +57,7 @@ class Learner:
     def _build(self) -> PushGRPOTrainer:
         config, learner = self._config, self._config.learner
         dtype = torch.bfloat16 if learner.bf16 else torch.float32
-        model = speed_up_vision(Qwen3VLForConditionalGeneration.from_pretrained(config.policy, dtype=dtype))
+        model = load_backbone(config.policy, dtype)
         return PushGRPOTrainer(
             model=model,
             reward_funcs=lambda completions, **_: [0.0] * len(completions),

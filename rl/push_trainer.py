@@ -86,23 +86,18 @@ class PushGRPOTrainer(GRPOTrainer):
         compute_aux_loss: bool = False,
         **images: Any,
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        del batch_size, compute_aux_loss
+        # Rows are right-padded, so causal attention needs no mask; see policy.model_inputs.
+        del attention_mask, batch_size, compute_aux_loss
         wanted = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
         inputs = {name: images[name] for name in wanted if images.get(name) is not None}
         with self.accelerator.autocast():
-            logits = model(
-                input_ids=input_ids,
-                attention_mask=attention_mask,
-                logits_to_keep=logits_to_keep + 1,
-                **inputs,
-            ).logits[:, :-1]
-        logps, entropies = masked_log_probs(
-            logits,
-            input_ids[:, -logits_to_keep:],
-            self._inputs["phases"],
-            self._grammar,
-            self._sample_temperature,
-        )
+            logps, entropies = masked_log_probs(
+                model,
+                {"input_ids": input_ids, **inputs},
+                self._inputs["phases"][:, -logits_to_keep:],
+                self._grammar,
+                self._sample_temperature,
+            )
         if torch.is_grad_enabled() and self._unchanged_weights():
             mask = (self._inputs["completion_mask"] * self._inputs["tool_mask"]).bool()
             self.check_on_policy(logps, self._inputs["old_per_token_logps"], mask)

@@ -20,11 +20,12 @@ from scenes.world.phrasing import sentence
 
 
 class Section(IntEnum):
-    """What a target token belongs to; NONE is padding."""
+    """What a target token belongs to; NONE is padding, MARK the two tokens forced around a trajectory."""
 
     NONE = 0
     TEXT = 1
     TRAJECTORY = 2
+    MARK = 3
 
 
 @dataclass(frozen=True)
@@ -60,12 +61,12 @@ class Examples:
             raise ValueError(f"{len(store)} clips but {len(demonstrations)} demonstrations")
         self._store, self._builder = store, builder
         spec, codec = builder.spec, builder.spec.future_codec()
-        self._vocabulary = builder.vocabulary
+        self.vocabulary = builder.vocabulary
         clips = [store[index] for index in range(len(store))]
         self._names = store.rig.names
         self._prompts = builder.ids(np.stack([clip.ego_history for clip in clips]))
         bins = codec.encode(np.stack([demo.actions for demo in demonstrations]))
-        self._bins = bins + self._vocabulary.future_start
+        self._bins = bins + self.vocabulary.future_start
         self._texts = [np.asarray(text.encode(demo.text), np.int32) for demo in demonstrations]
         self._canonical = [np.asarray(text.encode(canonical(clip)), np.int32) for clip in clips]
         longest = max(len(ids) for ids in [*self._texts, *self._canonical])
@@ -84,11 +85,12 @@ class Examples:
 
     def target(self, index: int, kind: str, wording: str = "varied") -> Target:
         """Target of a clip for a stage's kind and wording (see sft.config.StageConfig)."""
-        vocabulary = self._vocabulary
+        vocabulary = self.vocabulary
         words = self._canonical if wording == "canonical" else self._texts
         text = np.append(words[index], vocabulary.cot_end)
         drive = np.concatenate([[vocabulary.traj_start], self._bins[index], [vocabulary.traj_end]])
         sections = np.full(len(drive), Section.TRAJECTORY)
+        sections[[0, -1]] = Section.MARK
         if kind == "text":
             return Target(text, np.full(len(text), Section.TEXT))
         if kind == "action":

@@ -1,34 +1,50 @@
 """The supervised objective: cross-entropy per section, sections weighed against each other.
 
-Invariant: a section's mean is over its own tokens, so that 128 trajectory tokens do not drown 15 words.
+Invariants: a section's mean is over its own tokens, so that 128 trajectory tokens do not drown 15 words; a
+trajectory token competes with the other bins only, as it does when the grammar samples it.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 
+from policy.backbone import HeadSlice, before
+from policy.vocabulary import Vocabulary
 from sft.examples import Section
+
+MARK_WEIGHT = 0.1
+"""Of the start and end marks, which the grammar forces in our engines; an engine without it must know them too."""
+
+SectionLosses = dict[Section, tuple[torch.Tensor, torch.Tensor]]
 
 
 def section_losses(
-    logits: torch.Tensor, ids: torch.Tensor, sections: torch.Tensor
-) -> dict[Section, tuple[torch.Tensor, torch.Tensor]]:
+    model: Any, inputs: dict[str, Any], sections: torch.Tensor, vocabulary: Vocabulary
+) -> SectionLosses:
     """Mean cross-entropy (nats a token) and token accuracy of each section present.
 
-    logits: [B, L, V] predicting ids [B, L]; sections: [B, L] of Section.
+    model: policy.backbone.Backbone; inputs: its keyword arguments; sections: [B, L] of Section for the last L ids.
     """
+    length, ids = inputs["input_ids"].shape[1], inputs["input_ids"][:, -sections.shape[1] :]
+    bins = (vocabulary.future_start, vocabulary.future_start + vocabulary.future_bins)
+    present = [s for s in (Section.TEXT, Section.TRAJECTORY, Section.MARK) if (sections == s).any()]
+    ranges = [bins if section is Section.TRAJECTORY else (0, vocabulary.size) for section in present]
+    slices = [
+        HeadSlice(before(sections == section, length), *span)
+        for section, span in zip(present, ranges, strict=True)
+    ]
     result = {}
-    for section in (Section.TEXT, Section.TRAJECTORY):
-        chosen = sections == section
-        if chosen.any():
-            rows, wanted = logits[chosen], ids[chosen]
-            accuracy = (rows.detach().argmax(-1) == wanted).float().mean()
-            result[section] = (F.cross_entropy(rows.float(), wanted), accuracy)
+    for section, (start, _), rows in zip(present, ranges, model(**inputs, head_slices=slices), strict=True):
+        wanted = ids[sections == section] - start
+        accuracy = (rows.detach().argmax(-1) == wanted).float().mean()
+        result[section] = (F.cross_entropy(rows.float(), wanted), accuracy)
     return result
 
 
-def combine(losses: dict[Section, tuple[torch.Tensor, torch.Tensor]], text_weight: float) -> torch.Tensor:
-    """Trajectory loss + text_weight x text loss; a section that is absent adds nothing."""
-    weights = {Section.TEXT: text_weight, Section.TRAJECTORY: 1.0}
+def combine(losses: SectionLosses, text_weight: float) -> torch.Tensor:
+    """Trajectory loss + text_weight x text loss + MARK_WEIGHT x marks; a section that is absent adds nothing."""
+    weights = {Section.TEXT: text_weight, Section.TRAJECTORY: 1.0, Section.MARK: MARK_WEIGHT}
     return torch.stack([weights[section] * loss for section, (loss, _) in losses.items()]).sum()

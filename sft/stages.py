@@ -15,15 +15,14 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import torch
-from transformers import Qwen3VLForConditionalGeneration
 
+from policy.backbone import Backbone, load_backbone
 from policy.config_file import dump_config
 from policy.embedded import build_embedded
 from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
 from policy.spec import PolicySpec
 from policy.tokenizer import TextCodec
-from policy.vision_speed import speed_up_vision
 from scenes.clip import Demonstration
 from scenes.imperfection import ImperfectionConfig, demonstrate
 from scenes.store import ClipStore
@@ -31,7 +30,8 @@ from sft.config import SftConfig, StageConfig
 from sft.corpus import corpus
 from sft.data import split_store
 from sft.examples import Examples, Section
-from sft.trainer import Collator, forward_losses, run_stage
+from sft.loss import section_losses
+from sft.trainer import Collator, run_stage
 from sft.vision import warm_up
 
 matplotlib.use("Agg")
@@ -72,12 +72,12 @@ def run_sft(config: SftConfig) -> Path:
     encoder = ImageEncoder(start)
     examples = Examples(train, list(demonstrations(train, config)), builder, text)
     held_out = Examples(validation, list(clean_demonstrations(validation)), builder, text)
-    model = _load(start)
+    model = load_backbone(start)
     for index, stage in enumerate(config.stages):
         stage_folder = folder / f"stage-{index}-{stage.kind}"
         done = stage_folder / "done"
         if done.is_dir():
-            model = _load(done)
+            model = load_backbone(done)
             continue
         if stage.kind == "vision":
             stage_folder.mkdir(exist_ok=True)
@@ -97,11 +97,7 @@ def run_sft(config: SftConfig) -> Path:
     return final
 
 
-def _load(folder: Path) -> Qwen3VLForConditionalGeneration:
-    return speed_up_vision(Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32))
-
-
-def _save_whole(model: Qwen3VLForConditionalGeneration, folder: Path) -> None:
+def _save_whole(model: Backbone, folder: Path) -> None:
     partial = folder.with_name("." + folder.name)
     model.save_pretrained(partial)
     partial.rename(folder)
@@ -124,7 +120,7 @@ def _build(config: SftConfig, folder: Path) -> None:
 
 @torch.no_grad()
 def images_matter(
-    model: Qwen3VLForConditionalGeneration,
+    model: Backbone,
     examples: Examples,
     encoder: ImageEncoder,
     stage: StageConfig,
@@ -143,7 +139,9 @@ def images_matter(
         totals: dict[Section, list[float]] = {}
         for first in range(0, count, 32):
             inputs = collate(list(range(first, min(first + 32, count))))
-            for section, (loss, _) in forward_losses(model, inputs).items():
+            sections = inputs.pop("sections")
+            losses = section_losses(model, inputs, sections, examples.vocabulary)
+            for section, (loss, _) in losses.items():
                 totals.setdefault(section, []).append(float(loss))
         for section, values in totals.items():
             result[f"{section.name.lower()}/{suffix}"] = float(np.mean(values))

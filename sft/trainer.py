@@ -20,6 +20,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from policy.model_inputs import ImageEncoder, backbone_inputs, pad_rows
 from policy.prompt import Prompt
+from policy.vocabulary import Vocabulary
 from sft.config import SftConfig, StageConfig
 from sft.examples import Examples, Section
 from sft.loss import combine, section_losses
@@ -54,7 +55,7 @@ class Collator:
         self.wording = wording
 
     def __call__(self, indices: Sequence[int]) -> dict[str, Any]:
-        """Keyword inputs of the backbone plus `completion_ids` and `sections` [B, L]."""
+        """Keyword inputs of the backbone plus `sections` [B, L] of the completion."""
         targets = [self.examples.target(index, self.kind, self.wording) for index in indices]
         prompts = []
         for index, target in zip(indices, targets, strict=True):
@@ -64,16 +65,17 @@ class Collator:
             prompts.append(Prompt(prompt.ids[:-1], prompt.images) if target.drops_cot_start else prompt)
         padded = pad_rows([target.ids for target in targets], fill=0)
         sections = pad_rows([target.sections for target in targets], fill=Section.NONE)
-        image_pad = self.examples._vocabulary.image_pad
+        image_pad = self.examples.vocabulary.image_pad
         inputs = backbone_inputs(prompts, padded, self.encoder, image_pad)
-        return {**inputs, "completion_ids": padded.ids, "sections": sections.ids}
+        return {**inputs, "sections": sections.ids}
 
 
 class StageTrainer(Trainer):
     """Trainer with the section loss; logs loss and token accuracy of each section."""
 
-    def __init__(self, *args: Any, text_weight: float, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, text_weight: float, vocabulary: Vocabulary, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._vocabulary = vocabulary
         self._text_weight = text_weight
         self._sections: dict[str, list[float]] = {}
 
@@ -82,7 +84,8 @@ class StageTrainer(Trainer):
     ) -> Any:
         """Section loss of one batch."""
         del num_items_in_batch
-        losses = forward_losses(model, inputs)
+        sections = inputs.pop("sections")
+        losses = section_losses(model, inputs, sections, self._vocabulary)
         for section, (loss, accuracy) in losses.items():
             name = section.name.lower()
             self._sections.setdefault(f"{name}/nll", []).append(float(loss.detach()))
@@ -95,14 +98,6 @@ class StageTrainer(Trainer):
         means = {name: float(np.mean(values)) for name, values in self._sections.items()}
         self._sections.clear()
         super().log({**logs, **means}, start_time)
-
-
-def forward_losses(model: Any, inputs: dict[str, Any]) -> dict[Section, tuple[torch.Tensor, torch.Tensor]]:
-    """Section losses of a collated batch."""
-    ids, sections = inputs["completion_ids"], inputs["sections"]
-    model_inputs = {k: v for k, v in inputs.items() if k not in ("completion_ids", "sections")}
-    logits = model(**model_inputs, logits_to_keep=ids.shape[1] + 1).logits[:, :-1]
-    return section_losses(logits, ids, sections)
 
 
 class MetricsFile(TrainerCallback):
@@ -155,6 +150,7 @@ def run_stage(
         data_collator=Collator(examples, encoder, stage.kind, wording=stage.wording),
         callbacks=[MetricsFile(folder.parent / "metrics.jsonl", folder.name)],
         text_weight=stage.text_weight,
+        vocabulary=examples.vocabulary,
     )
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=last)

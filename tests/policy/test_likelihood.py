@@ -8,7 +8,7 @@ import torch
 from small_grammar import GRAMMAR, VOCABULARY, completion
 
 from policy.grammar import Phase
-from policy.likelihood import masked_log_probs
+from policy.likelihood import select_log_probs
 
 
 def table(
@@ -18,7 +18,15 @@ def table(
     ids = torch.from_numpy(completion([1, 2, 3], [7, 0, 1, 2]))[None]
     logits = torch.randn(1, ids.shape[1], VOCABULARY.size, requires_grad=True)
     phases = torch.from_numpy(GRAMMAR.phases(ids[0].numpy()))[None]
-    logps, entropies = masked_log_probs(logits, ids, phases, GRAMMAR, temperature)
+    bins = slice(VOCABULARY.future_start, VOCABULARY.future_start + VOCABULARY.future_bins)
+    logps, entropies = select_log_probs(
+        logits[phases == Phase.TEXT],
+        logits[phases == Phase.TRAJECTORY][:, bins],
+        ids,
+        phases,
+        GRAMMAR,
+        temperature,
+    )
     return logits, ids, phases, logps, entropies
 
 

@@ -24,6 +24,7 @@ rm -rf .venv
 uv() { .venv/bin/python -m uv "$@"; }
 
 # uv does not read pip's configuration; hand over where pip is told to look for wheels and indexes.
+# Bytecode is made now: where PYTHONDONTWRITEBYTECODE is set, every start of a process would compile it again.
 options=()
 links=${PIP_FIND_LINKS:-$(.venv/bin/python -m pip config get global.find-links 2>/dev/null || true)}
 for link in $links; do options+=(--find-links "$link"); done
@@ -36,9 +37,9 @@ if [ "$kind" = cpu ]; then
   if ! .venv/bin/python -m pip download --quiet --no-deps --dest "$(mktemp -d)" "torch==2.13.0+cpu" >/dev/null 2>&1; then
     backend=(--torch-backend cpu)
   fi
-  uv pip install --quiet --python .venv/bin/python "${options[@]}" "${backend[@]}" --no-deps -r "$lock"
+  uv pip install --quiet --compile-bytecode --python .venv/bin/python "${options[@]}" "${backend[@]}" --no-deps -r "$lock"
 else
-  uv pip install --quiet --python .venv/bin/python "${options[@]}" -e ".[cluster,dev]"
+  uv pip install --quiet --compile-bytecode --python .venv/bin/python "${options[@]}" -e ".[cluster,dev]"
 fi
 uv pip install --quiet --python .venv/bin/python --no-deps -e .
 

@@ -21,7 +21,8 @@ class FutureCodec:
 
     The release's discrete tokenizer uses 3000 bins over ±10; its nested statistics are read from the
     checkpoint's configuration. `carry_error` adds each step's rounding error to the next one, so that the sum
-    over the horizon does not drift; False is the release's plain rounding.
+    over the horizon does not drift; False is the release's plain rounding. With few bins choose ranges that make 0
+    a bin: else greedy decoding cannot drive straight on.
     """
 
     bins: int = 3000

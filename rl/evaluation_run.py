@@ -13,15 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import ray
 
 from policy.spec import PolicySpec
 from rewards.consistency import ConsistencyReward
 from rewards.score import RolloutView
-from rl.cluster import connect, start_worker
 from rl.config import JobConfig
 from rl.evaluation import Decoding, Evaluator, decodings
-from rl.generation import Generator
+from rl.evaluation_engines import EvaluationEngines
 from rl.reward_fleet import RewardFleet
 from rl.statistics import bootstrap
 from rl.summary import Figures, load_figures, save_figures
@@ -42,48 +40,31 @@ async def evaluate_arms(
     for recorded traffic; folder: where each arm's figures are kept."""
     names = [reward.name for reward in config.rewards]
     fleet = RewardFleet(config.rewards, folder / "logs", config.name)
+    engines = EvaluationEngines(config, next(iter(stores.values())))
     figures: dict[str, Figures] = {}
     try:
         await fleet.start()
         for arm, policy in arms.items():
             kept = folder / f"{arm}.json"
             if not kept.is_file():
-                save_figures(kept, await _one_arm(config, policy, stores, names, fleet, on_clip))
+                evaluator = Evaluator(config, policy, engines.serve(policy), fleet)
+                save_figures(kept, await _one_arm(config, evaluator, stores, names, on_clip))
             figures |= {f"{arm}/{key}": value for key, value in load_figures(kept).items()}
     finally:
+        engines.close()
         await fleet.close()
     return {key: {clip: dict(row) for clip, row in rows.items()} for key, rows in figures.items()}
 
 
 async def _one_arm(
-    config: JobConfig,
-    policy: Path,
-    stores: Mapping[str, Path],
-    names: list[str],
-    fleet: RewardFleet,
-    on_clip: OnClip,
+    config: JobConfig, evaluator: Evaluator, stores: Mapping[str, Path], names: list[str], on_clip: OnClip
 ) -> dict[str, Figures]:
-    connect(config)
-    first = next(iter(stores.values()))
-    deadline = config.rollout.start_deadline_s
-    workers = [start_worker(config, first, policy) for _ in range(config.rollout.actors)]
-
-    def replacement(index: int) -> Any:
-        del index
-        worker = start_worker(config, first, policy)
-        ray.get(worker.ready.remote(), timeout=deadline)
-        return worker
-
-    ray.get([worker.ready.remote() for worker in workers], timeout=deadline)
-    evaluator = Evaluator(config, policy, Generator(workers, replacement, 3600.0), fleet)
     result: dict[str, Figures] = {}
     for prefix, store in stores.items():
         scored = [name for name in names if name != "reasoning"] if prefix else names
         chosen: list[Decoding] = decodings(config)[:1] if prefix else decodings(config)
         for decoding in chosen:
             result[prefix + decoding.suffix] = await evaluator.run(store, decoding, scored, on_clip)
-    for worker in workers:
-        ray.kill(worker)
     return result
 
 

@@ -140,9 +140,11 @@ class Learner:
         shutil.move(made, folder / LEARNER_FOLDER)
 
     def save_policy(self, folder: Path) -> None:
-        """Write a complete policy folder with the current weights."""
-        shutil.copytree(self._config.policy, folder, dirs_exist_ok=True)
+        """Write a complete policy folder: the one training started from, with the current weights."""
         self._trainer.accelerator.unwrap_model(self._trainer.model).save_pretrained(folder)
+        # Last, because the trainer changed the special tokens of its own copy of the config.
+        weights = shutil.ignore_patterns("*.safetensors*")
+        shutil.copytree(self._config.policy, folder, dirs_exist_ok=True, ignore=weights)
 
     def close(self) -> None:
         """End the trainer thread."""

@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from trl import GRPOTrainer
 
 from policy.grammar import Grammar
 from policy.likelihood import masked_log_probs
+from rl.trl_trainer import GRPOTrainer
 
 Intake = Callable[[], dict[str, Any]]
 
@@ -26,7 +26,7 @@ class OffPolicyError(RuntimeError):
     """Sampler and learner disagree on the probability of sampled tokens by more than the bound."""
 
 
-class PushGRPOTrainer(GRPOTrainer):
+class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer whose batches come from `intake`, a callable that blocks until one is there."""
 
     def __init__(

@@ -47,7 +47,7 @@ class PolicyConfig(ConfigModel):
     """The embedded policy to build; its images come from `data`."""
 
     size: EmbeddedSize = EmbeddedSize()
-    future: FutureSpec = FutureSpec(bins=256, low=(-6.0, -0.2), high=(4.0, 0.2), carry_error=True)
+    future: FutureSpec = FutureSpec(bins=257, low=(-5.1, -0.128), high=(2.58, 0.128), carry_error=True)
     history: HistorySpec = HistorySpec(bins=512)
     prompt: PromptSpec = PromptSpec()
     max_text: PositiveInt = 32

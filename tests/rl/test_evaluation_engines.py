@@ -1,0 +1,28 @@
+"""Which policies may share an evaluation's engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rl.evaluation_engines import same_shape
+
+
+def policy(folder: Path, weights: bytes, bins: int) -> Path:
+    folder.mkdir()
+    (folder / "config.json").write_text('{"hidden_size": 8}')
+    (folder / "ar1.json").write_text(f'{{"bins": {bins}}}')
+    (folder / "model.safetensors").write_bytes(weights)
+    return folder
+
+
+def test_only_weights_may_differ(tmp_path: Path) -> None:
+    base = policy(tmp_path / "base", b"1", 256)
+    assert same_shape(base, policy(tmp_path / "trained", b"2", 256))
+    assert not same_shape(base, policy(tmp_path / "other", b"1", 257))
+
+
+def test_sharded_weights_get_engines_of_their_own(tmp_path: Path) -> None:
+    base = policy(tmp_path / "base", b"1", 256)
+    sharded = policy(tmp_path / "sharded", b"1", 256)
+    (sharded / "model.safetensors").rename(sharded / "model-00001-of-00002.safetensors")
+    assert not same_shape(base, sharded)

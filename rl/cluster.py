@@ -44,7 +44,13 @@ def connect(config: JobConfig) -> None:
 def start_worker(config: JobConfig, store: Path, policy: Path | None = None) -> Any:
     """A rollout worker actor; ask `ready` of it before use."""
     rollout = config.rollout
-    options = VllmOptions(threads=rollout.threads, max_sequences=rollout.max_sequences, dtype=rollout.dtype)
+    options = VllmOptions(
+        threads=rollout.threads,
+        max_sequences=rollout.max_sequences,
+        max_model_len=rollout.max_model_len,
+        dtype=rollout.dtype,
+        gpu_memory_utilization=rollout.gpu_memory,
+    )
     environment = {**CPU_ENVIRONMENT, "OMP_NUM_THREADS": str(rollout.threads)}
     actor = ray.remote(RolloutWorker).options(
         num_cpus=rollout.threads, num_gpus=rollout.gpus, runtime_env={"env_vars": environment}

@@ -18,7 +18,8 @@ from sft.config import DataConfig
 
 class RolloutConfig(ConfigModel):
     """Generation. clips_per_step groups of group_size rollouts; actors: vLLM engines placed by Ray; threads:
-    OpenMP threads of each on CPU; gpus: GPUs of each (0 is CPU); deadline_s: for one step's generation."""
+    OpenMP threads of each on CPU; gpus: GPUs of each (0 is CPU); gpu_memory: share of a GPU's memory it may take;
+    max_model_len: tokens of prompt and completion; deadline_s: for one step's generation."""
 
     clips_per_step: PositiveInt = 16
     group_size: PositiveInt = 8
@@ -30,6 +31,8 @@ class RolloutConfig(ConfigModel):
     gpus: float = 0.0
     dtype: Literal["float32", "bfloat16"] = "float32"
     max_sequences: PositiveInt = 128
+    max_model_len: PositiveInt = 1024
+    gpu_memory: float = Field(0.5, gt=0, lt=1)
     start_deadline_s: float = 300.0
     deadline_s: float = 300.0
 

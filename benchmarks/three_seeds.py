@@ -2,8 +2,9 @@
 
     python -m benchmarks.three_seeds --seeds 0 1 2
 
-Runs `ar1 demo` once a seed (SFT and GRPO both from that seed, clips shared), prints one line a seed with the paired
-differences on the test split, and writes runs/three_seeds.json. A finished seed is not run again.
+Runs `ar1 demo` once a seed (SFT and GRPO both from that seed, clips shared; seed 0 is `make demo` itself), prints
+one line a seed with the paired differences on the test split, and writes runs/three_seeds.json. A finished seed is
+not run again.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ SHOWN = ("reward", "reward@greedy", "consistency", "consistency@greedy", "ade", 
 
 def run_seed(seed: int, folder: Path) -> dict[str, Any]:
     """Summary of one seed's demo."""
-    summary = Path("runs") / f"quickstart-s{seed}" / "summary.json"
+    suffix = f"-s{seed}" if seed else ""
+    summary = Path("runs") / f"quickstart{suffix}" / "summary.json"
     if not summary.is_file():
         command = [AR1, "demo", "--folder", folder, "--seed", seed]
-        command += ["--sft", f"name=quickstart-sft-s{seed}", "--grpo", f"name=quickstart-s{seed}"]
-        command += ["--grpo", f"policy=runs/quickstart-sft-s{seed}/policy"]
+        command += ["--sft", f"name=quickstart-sft{suffix}", "--grpo", f"name=quickstart{suffix}"]
+        command += ["--grpo", f"policy=runs/quickstart-sft{suffix}/policy"]
         subprocess.run([str(part) for part in command], check=True)
     return dict(json.loads(summary.read_text()))
 

@@ -14,6 +14,8 @@ from policy.config_file import ConfigModel
 from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
 
 SPLITS = ("train", "pool", "validation", "test")
+MIN_RATE = 0.05
+"""Where a stage's cosine ends, as a share of its peak learning rate."""
 
 
 class DataConfig(ConfigModel):
@@ -61,8 +63,8 @@ class StageConfig(ConfigModel):
     """One supervised stage. kind: "vision" warms the vision tower up (policies from scratch only), "text" stops
     after the reasoning (otherwise 128 copy-like tokens drown the images), "action" trains the trajectory without
     reasoning (the release's stage 1), "joint" trains reasoning then trajectory (stage 2). wording: "canonical"
-    says each decision in one way only. The rate warms up over `warmup` of the steps, then falls as a cosine
-    (vision: stays)."""
+    says each decision in one way only. The rate warms up over `warmup` of the steps, then falls as a
+    cosine to MIN_RATE of its peak."""
 
     kind: Literal["vision", "text", "action", "joint"]
     steps: PositiveInt

@@ -21,7 +21,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from policy.model_inputs import ImageEncoder, backbone_inputs, pad_rows
 from policy.prompt import Prompt
 from policy.vocabulary import Vocabulary
-from sft.config import SftConfig, StageConfig
+from sft.config import MIN_RATE, SftConfig, StageConfig
 from sft.examples import Examples, Section
 from sft.loss import combine, section_losses
 
@@ -126,7 +126,7 @@ def run_stage(
         per_device_train_batch_size=stage.batch_size,
         learning_rate=stage.learning_rate,
         lr_scheduler_type="cosine_with_min_lr",
-        lr_scheduler_kwargs={"min_lr_rate": 0.05},
+        lr_scheduler_kwargs={"min_lr_rate": MIN_RATE},
         warmup_steps=max(1, round(stage.warmup * stage.steps)),
         adam_beta2=config.beta2,
         weight_decay=config.weight_decay,

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from tqdm import trange
+from transformers import get_cosine_with_min_lr_schedule_with_warmup
 
 from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
 from scenes.decisions import FactorKind, Lateral, Longitudinal
 from scenes.store import ClipStore
-from sft.config import SftConfig, StageConfig
+from sft.config import MIN_RATE, SftConfig, StageConfig
 
 LONGITUDINAL, LATERAL, FACTORS = list(Longitudinal), list(Lateral), list(FactorKind)
 HEADS = (len(LONGITUDINAL), len(LATERAL), len(FACTORS))
@@ -107,8 +108,9 @@ def warm_up(
     optimiser = torch.optim.AdamW(
         parameters, lr=stage.learning_rate, betas=(0.9, config.beta2), weight_decay=config.weight_decay
     )
-    warm = max(1, round(stage.warmup * stage.steps))
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: min(1.0, (step + 1) / warm))
+    schedule = get_cosine_with_min_lr_schedule_with_warmup(
+        optimiser, max(1, round(stage.warmup * stage.steps)), stage.steps, min_lr_rate=MIN_RATE
+    )
     rng = np.random.default_rng(config.seed)
     for _ in trange(stage.steps, desc="vision warm-up", unit="step"):
         indices = rng.choice(len(train), stage.batch_size, replace=False)

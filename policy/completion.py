@@ -14,7 +14,7 @@ import numpy as np
 
 from policy.grammar import Grammar, Phase
 from policy.trajectory_tokens import FutureCodec
-from scenes.dynamics import integrate
+from scenes.dynamics import hold_at_standstill, integrate
 from scenes.trajectory import Trajectory
 
 
@@ -79,8 +79,11 @@ def parse_completion(
 
 
 def drive(completion: Completion, codec: FutureCodec, speed: float) -> Trajectory | None:
-    """The trajectory of a valid completion from speed m/s at t0; None for an invalid one."""
+    """The trajectory of a valid completion from speed m/s at t0; None for an invalid one. Its actions are those
+    driven: with a forward-only codec a braking vehicle ends at a standstill."""
     if completion.bins is None:
         return None
     actions = codec.decode(completion.bins).astype(np.float64)
+    if codec.forward_only:
+        actions[:, 0] = hold_at_standstill(actions[:, 0], speed)
     return Trajectory(actions=actions, states=integrate(actions, np.float64(speed)))

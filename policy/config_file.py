@@ -32,8 +32,9 @@ M = TypeVar("M", bound=BaseModel)
 
 
 def load_config(model: type[M], path: Path | None, overrides: Sequence[str] = ()) -> M:
-    """Read a YAML file (None: defaults only), apply dotted overrides ("a.b=1"), validate.
+    """Read a YAML file (None: defaults only), apply dotted overrides, validate.
 
+    An override is "a.b=1"; a list's entry goes by its number or its `name` ("rewards.reasoning.weight=2").
     Raises ConfigError when the file is missing or malformed, a key is unknown or a value does not fit.
     """
     source = str(path) if path else "defaults"
@@ -44,10 +45,8 @@ def load_config(model: type[M], path: Path | None, overrides: Sequence[str] = ()
         if not OmegaConf.is_dict(base):
             raise ConfigError(f"{source} must hold a mapping of sections")
         for item in overrides:
-            if "=" not in item:
-                raise ConfigError(f"override {item!r} is not of the form section.key=value")
-        merged = OmegaConf.merge(base, OmegaConf.from_dotlist(list(overrides)))
-        data = OmegaConf.to_container(merged, resolve=True)
+            _override(base, item)
+        data = OmegaConf.to_container(base, resolve=True)
     except (yaml.YAMLError, OmegaConfBaseException) as error:
         raise ConfigError(f"{source} is not readable YAML: {error}") from error
     try:
@@ -56,6 +55,35 @@ def load_config(model: type[M], path: Path | None, overrides: Sequence[str] = ()
         raise ConfigError(
             f"{source}: " + "; ".join(explain(model, item) for item in error.errors())
         ) from error
+
+
+def _override(base: Any, item: str) -> None:
+    key, found, text = item.partition("=")
+    if not found:
+        raise ConfigError(f"override {item!r} is not of the form section.key=value")
+    value = OmegaConf.from_dotlist([f"value={text}"])["value"]
+    place, parts = base, key.split(".")
+    for index, part in enumerate(parts):
+        if OmegaConf.is_list(place):
+            parts[index] = part = _entry(place, part, item)
+            place = place[int(part)]
+        else:
+            place = place.get(part) if OmegaConf.is_dict(place) else None
+    OmegaConf.update(base, ".".join(parts), value)
+
+
+def _entry(entries: Any, part: str, item: str) -> str:
+    """Index, as text, of the list entry that an override's part names."""
+    names = [entry.get("name") if OmegaConf.is_dict(entry) else None for entry in entries]
+    if part in names:
+        return str(names.index(part))
+    if part.isdecimal() and int(part) < len(entries):
+        return part
+    known = [str(name) for name in names if name is not None] or ["none by name"]
+    raise ConfigError(
+        f"override {item!r}: no entry {part!r} in a list of {len(entries)} (0 to {len(entries) - 1}; "
+        f"{', '.join(known)})"
+    )
 
 
 def explain(model: type[BaseModel], error: Any) -> str:

@@ -33,6 +33,7 @@ class FutureSpec(SpecModel):
     mean: tuple[float, float] = (0.0, 0.0)
     std: tuple[float, float] = (1.0, 1.0)
     carry_error: bool = False
+    forward_only: bool = False
 
 
 class HistorySpec(SpecModel):

@@ -21,8 +21,9 @@ class FutureCodec:
 
     The release's discrete tokenizer uses 3000 bins over ±10; its nested statistics are read from the
     checkpoint's configuration. `carry_error` adds each step's rounding error to the next one, so that the sum
-    over the horizon does not drift; False is the release's plain rounding. With few bins choose ranges that make 0
-    a bin: else greedy decoding cannot drive straight on.
+    over the horizon does not drift; False is the release's plain rounding. `forward_only`: the vehicle brakes to a
+    standstill and not beyond it (scenes.dynamics.hold_at_standstill); False is the release, whose speed may go
+    negative. With few bins choose ranges that make 0 a bin: else greedy decoding cannot drive straight on.
     """
 
     bins: int = 3000
@@ -31,6 +32,7 @@ class FutureCodec:
     mean: tuple[float, float] = (0.0, 0.0)
     std: tuple[float, float] = (1.0, 1.0)
     carry_error: bool = False
+    forward_only: bool = False
 
     def encode(self, actions: np.ndarray) -> np.ndarray:
         """actions [..., T, 2] → bins [..., 2T] int32, interleaved acceleration, curvature.

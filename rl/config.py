@@ -37,10 +37,21 @@ class RolloutConfig(ConfigModel):
     deadline_s: float = 300.0
 
 
+class GateConfig(ConfigModel):
+    """A reward counts only where another passes: below `at_least` of `reward`, the gated one counts as `otherwise`
+    (its lowest value, as a rule), so that it cannot be earned at the other's expense. A missing score of `reward`
+    makes the gated one missing too."""
+
+    reward: str
+    at_least: float
+    otherwise: float = 0.0
+
+
 class RewardConfig(ConfigModel):
     """One reward. source: a built-in name, an entry point, "package.module:attribute", or
     "grpc://host:port/name" for a server that runs already; on_failure: what a missing score does to its
-    rollout or group; deadline_s: for one group's scores with all retries; restarts: of a local server."""
+    rollout or group; gate: see GateConfig; deadline_s: for one group's scores with all retries; restarts: of a
+    local server."""
 
     name: str
     source: str
@@ -48,6 +59,7 @@ class RewardConfig(ConfigModel):
     on_failure: Literal["drop_rollout", "drop_group", "neutral", "fail_job"] = "drop_rollout"
     deadline_s: float = Field(30.0, gt=0)
     restarts: NonNegativeInt = 20
+    gate: GateConfig | None = None
     args: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -162,4 +174,9 @@ class JobConfig(ConfigModel):
         names = [reward.name for reward in self.rewards]
         if len(set(names)) != len(names) or not any(reward.weight for reward in self.rewards):
             raise ValueError(f"rewards need distinct names and one weight above 0, got {names}")
+        for reward in self.rewards:
+            if reward.gate and reward.gate.reward not in set(names) - {reward.name}:
+                raise ValueError(
+                    f"reward {reward.name} is gated by {reward.gate.reward!r}, which is no other reward"
+                )
         return self

@@ -58,7 +58,8 @@ def make_rollouts(
 def score_values(
     scores: Mapping[str, Sequence[Score]], rewards: Sequence[RewardConfig]
 ) -> dict[str, np.ndarray]:
-    """reward → [G] values, NaN where missing; a "neutral" reward's gaps become its scored siblings' mean."""
+    """reward → [G] values as they are combined, NaN where missing; a "neutral" reward's gaps become its scored
+    siblings' mean, a gated reward counts as its gate's `otherwise` where the gate does not pass."""
     values = {}
     for reward in rewards:
         column = np.array([np.nan if s.value is None else s.value for s in scores[reward.name]], float)
@@ -66,7 +67,18 @@ def score_values(
             scored = column[~np.isnan(column)]
             column = np.where(np.isnan(column), scored.mean() if scored.size else 0.0, column)
         values[reward.name] = column
-    return values
+    return _gated(values, rewards)
+
+
+def _gated(values: dict[str, np.ndarray], rewards: Sequence[RewardConfig]) -> dict[str, np.ndarray]:
+    result = dict(values)
+    for reward in rewards:
+        if reward.gate is not None:
+            judge = values[reward.gate.reward]
+            passed = np.where(judge >= reward.gate.at_least, values[reward.name], reward.gate.otherwise)
+            lost = np.isnan(judge) | np.isnan(values[reward.name])
+            result[reward.name] = np.where(lost, np.nan, passed)
+    return result
 
 
 def finish_group(

@@ -17,6 +17,8 @@ from scipy.linalg import solveh_banded
 from scenes.trajectory import STEP_S
 
 RIDGE_RETRIES = 8
+STANDSTILL = 1e-9
+"""Lowest speed m/s of a vehicle that never drives backwards: above rounding, so that sums never fall below 0."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,25 @@ def integrate(actions: ArrayLike, v0: ArrayLike, dt: float = STEP_S) -> np.ndarr
     x = np.cumsum(0.5 * dt * (vx[..., :-1] + vx[..., 1:]), axis=-1)
     y = np.cumsum(0.5 * dt * (vy[..., :-1] + vy[..., 1:]), axis=-1)
     return np.stack([x, y, yaw[..., 1:], speed[..., 1:]], axis=-1)
+
+
+def forward_only(accel: ArrayLike, v: ArrayLike, dt: float = STEP_S) -> np.ndarray:
+    """The nearest acceleration m/s² that does not take a vehicle at v m/s backwards within one step."""
+    return np.maximum(accel, -np.maximum(np.asarray(v) - STANDSTILL, 0.0) / dt)
+
+
+def hold_at_standstill(accel: ArrayLike, v0: ArrayLike, dt: float = STEP_S) -> np.ndarray:
+    """Accelerations [..., T] m/s² of a vehicle that brakes to a standstill and not beyond it.
+
+    accel: [..., T] as commanded; v0: [...] m/s. A command that would take the speed below 0 becomes the one that
+    ends at 0; a later positive one sets off again. What a brake pedal does, and what `integrate` leaves undone.
+    """
+    held = np.array(accel, dtype=np.float64)
+    speed = np.broadcast_to(np.asarray(v0, dtype=np.float64), held.shape[:-1]).copy()
+    for step in range(held.shape[-1]):
+        held[..., step] = forward_only(held[..., step], speed, dt)
+        speed = speed + held[..., step] * dt
+    return held
 
 
 def _difference_penalty(n: int, order: int) -> np.ndarray:

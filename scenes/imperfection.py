@@ -14,13 +14,14 @@ import numpy as np
 
 from scenes.clip import Clip, Demonstration
 from scenes.decisions import Direction, FactorKind, Lateral, Longitudinal
+from scenes.dynamics import forward_only
 from scenes.trajectory import STEP_S
 from scenes.world.phrasing import sentence
 
 Plausible = tuple[Longitudinal, Lateral, tuple[FactorKind, ...]]
 
-STANDSTILL = 1e-9
-"""Lowest speed m/s of a demonstration: above rounding, so that sums never fall below 0."""
+SLOW_MPS = 2.0
+"""Speed below which a demonstration's acceleration noise fades to nothing at standstill."""
 
 _SPEED, _KEEP = Longitudinal.SET_SPEED_TRACKING, Lateral.LANE_KEEPING
 PLAUSIBLE: tuple[Plausible, ...] = (
@@ -75,11 +76,12 @@ def autoregressive(steps: int, coefficient: float, sigma: float, rng: np.random.
     return shocks
 
 
-def _never_reverse(accel: np.ndarray, v0: float) -> np.ndarray:
-    """Accelerations [T] raised just enough that the speed stays >= 0."""
+def _disturbed(accel: np.ndarray, noise: np.ndarray, v0: float) -> np.ndarray:
+    """Accelerations [T] with noise that fades below SLOW_MPS (who holds the brake does not creep), raised just
+    enough that the speed stays >= 0."""
     out, v = accel.copy(), v0
-    for k, a in enumerate(accel):
-        out[k] = max(a, -max(v - STANDSTILL, 0.0) / STEP_S)
+    for k in range(len(accel)):
+        out[k] = forward_only(accel[k] + noise[k] * min(1.0, v / SLOW_MPS), v)
         v = max(v + out[k] * STEP_S, 0.0)
     return out
 
@@ -91,9 +93,9 @@ def demonstrate(clip: Clip, config: ImperfectionConfig, seed: int) -> Demonstrat
     digest = hashlib.blake2b(f"{seed}/{clip.clip_id}".encode(), digest_size=16).digest()
     rng = np.random.default_rng(np.frombuffer(digest, dtype=np.uint32))
     steps = len(clip.actions)
-    accel = clip.actions[:, 0] + autoregressive(steps, config.accel_coefficient, config.accel_sigma, rng)
+    noise = autoregressive(steps, config.accel_coefficient, config.accel_sigma, rng)
     kappa = clip.actions[:, 1] + autoregressive(steps, config.kappa_coefficient, config.kappa_sigma, rng)
-    accel = _never_reverse(accel, float(clip.ego_history[-1, 3]))
+    accel = _disturbed(clip.actions[:, 0], noise, float(clip.ego_history[-1, 3]))
     wrong = bool(rng.random() < config.wrong_share)
     label = clip.label
     mine = (label.longitudinal or _SPEED, label.lateral or _KEEP)

@@ -11,6 +11,7 @@ from enum import IntEnum
 
 import numpy as np
 
+from scenes.dynamics import forward_only
 from scenes.trajectory import STEP_S
 from scenes.world.batch import KINDS, Batch, State
 from scenes.world.lateral import Mode, Plan
@@ -22,8 +23,6 @@ HALF_WIDTH = 0.95
 JERK, HARD_JERK = 3.5, 8.0
 PULL_OUT_M = 7.0
 """Distance the expert keeps behind an obstacle that it waits to drive around, m."""
-STANDSTILL = 1e-9
-"""Speed m/s at which the expert counts as stopped: above rounding, so that sums never fall below 0."""
 STOP_BRAKING, END_BRAKING, FADE = 1.8, 0.25, 0.8
 WALK = KINDS.index("pedestrian")
 
@@ -179,5 +178,4 @@ def drive(batch: Batch, state: State, plan: Plan) -> Speed:
     last = np.where(np.isnan(state.accel), wish, state.accel)
     down = np.where(wish < -2.5, HARD_JERK, JERK) * STEP_S
     accel = np.clip(wish, last - down, last + JERK * STEP_S)
-    accel = np.maximum(accel, -np.maximum(v - STANDSTILL, 0.0) / STEP_S)
-    return Speed(accel, bound, np.where(agent_cost >= rule_cost, agent, -1), cost)
+    return Speed(forward_only(accel, v), bound, np.where(agent_cost >= rule_cost, agent, -1), cost)

@@ -70,6 +70,18 @@ def test_a_lost_probability_makes_a_completion_invalid() -> None:
     assert "no finite log-probability" in str(result.reason)
 
 
+def test_a_forward_only_vehicle_stops_where_the_release_reverses() -> None:
+    codec = {"bins": 8, "low": (-7.0, -1.0), "high": (7.0, 1.0)}
+    braking = parse(completion([1, 2], [0, 3, 0, 3]))
+    release = drive(braking, FutureCodec(**codec), 0.5)
+    held = drive(braking, FutureCodec(**codec, forward_only=True), 0.5)
+    assert release is not None
+    assert held is not None
+    np.testing.assert_allclose(release.states[:, 3], [-0.2, -0.9])
+    np.testing.assert_allclose(held.states[:, 3], [0.0, 0.0], atol=1e-6)
+    np.testing.assert_allclose(held.actions[:, 0], [-5.0, 0.0], atol=1e-6)
+
+
 def test_lengths_that_differ_are_a_bug_of_the_engine() -> None:
     with pytest.raises(ValueError, match="log-probabilities"):
         parse_completion([1, 2], [0.0], [0, 0], "stop", GRAMMAR, str)

@@ -44,9 +44,26 @@ def test_bad_settings_name_their_fix(override: str, message: str) -> None:
         load_config(JobConfig, None, [override])
 
 
+@pytest.mark.parametrize("entry", ["2", "reasoning"])
+def test_list_entries_are_overridden_by_number_or_name(entry: str) -> None:
+    config = load_config(JobConfig, CONFIGS / "quickstart" / "grpo.yaml", [f"rewards.{entry}.weight=2"])
+    assert [reward.weight for reward in config.rewards if reward.name == "reasoning"] == [2.0]
+
+
+@pytest.mark.parametrize("entry", ["7", "comfort"])
+def test_an_absent_list_entry_names_the_present_ones(entry: str) -> None:
+    with pytest.raises(ConfigError, match="trajectory, consistency, reasoning"):
+        load_config(JobConfig, CONFIGS / "quickstart" / "grpo.yaml", [f"rewards.{entry}.weight=2"])
+
+
 def test_unknown_key_in_a_list_of_rewards() -> None:
     with pytest.raises(ConfigError, match="did you mean 'weight'"):
         load_config(JobConfig, None, ["rewards=[{name: a, source: a, wieght: 2}]"])
+
+
+def test_a_gate_names_another_reward() -> None:
+    with pytest.raises(ConfigError, match="which is no other reward"):
+        load_config(JobConfig, None, ["rewards=[{name: a, source: a, gate: {reward: a, at_least: 1}}]"])
 
 
 def test_missing_and_malformed_files(tmp_path: Path) -> None:

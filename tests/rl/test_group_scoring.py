@@ -9,8 +9,8 @@ import pytest
 
 from policy.completion import Completion
 from rewards.score import Score, Status
-from rl.config import AdvantageConfig, RewardConfig
-from rl.group_scoring import RewardFailedError, finish_group, make_rollouts
+from rl.config import AdvantageConfig, GateConfig, RewardConfig
+from rl.group_scoring import RewardFailedError, finish_group, make_rollouts, score_values
 from rl.rollout import Fate, Group
 from rl.training_batch import make_batch
 
@@ -69,6 +69,18 @@ def test_drop_group_and_neutral_and_fail_job() -> None:
     assert neutral.rollouts[3].scores[0].value is None, "the ledger never shows the stand-in as a score"
     with pytest.raises(RewardFailedError, match="connection refused"):
         group([0.0, None], "fail_job")
+
+
+def test_a_gated_reward_counts_only_where_the_other_passes() -> None:
+    gate = GateConfig(reward="b", at_least=0.4, otherwise=-1.0)
+    rewards = (RewardConfig(name="a", source="a", gate=gate), RewardConfig(name="b", source="b"))
+    scores = {
+        "a": [Score("a", 1.0), Score("a", 1.0), missing("a"), Score("a", 1.0)],
+        "b": [Score("b", 0.4), Score("b", 0.3), Score("b", 0.0), missing("b")],
+    }
+    values = score_values(scores, rewards)
+    np.testing.assert_array_equal(values["a"], [1.0, -1.0, np.nan, np.nan])
+    np.testing.assert_array_equal(values["b"], [0.4, 0.3, 0.0, np.nan])
 
 
 def test_seeds_and_ids_name_each_rollout() -> None:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenes.dynamics import FitSettings, fit_actions, initial_speed, integrate, solve_banded_batch
+from scenes.dynamics import (
+    FitSettings,
+    fit_actions,
+    hold_at_standstill,
+    initial_speed,
+    integrate,
+    solve_banded_batch,
+)
 from scenes.geometry import to_frame
 
 DT = 0.1
@@ -33,6 +40,16 @@ def smooth_motion(seed: int, batch: int = 8) -> np.ndarray:
     states[..., 2] -= origin[..., 2]
     states[:, 15, :3] = 0.0
     return states
+
+
+@given(st.lists(st.floats(-8.0, 4.0), min_size=1, max_size=64), st.floats(0.0, 20.0))
+def test_braking_ends_at_a_standstill_and_nothing_else_changes(accel: list[float], v0: float) -> None:
+    held = hold_at_standstill(accel, v0)
+    speed = integrate(np.stack([held, np.zeros(len(accel))], axis=-1), v0)[:, 3]
+    assert speed.min() >= 0.0
+    moving = np.concatenate([[v0], speed[:-1]]) + DT * np.array(accel) > 1e-6
+    np.testing.assert_array_equal(held[moving], np.array(accel)[moving])
+    assert (speed[~moving] < 1e-5).all()
 
 
 def test_integrate_matches_a_loop():

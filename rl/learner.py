@@ -160,7 +160,8 @@ class _Logs(TrainerCallback):
         self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kw: Any
     ) -> None:
         del args, state, control, kw
-        self._logs.append(dict(logs or {}))
+        if logs and "train_runtime" not in logs:  # the trainer's farewell is no step's scalar
+            self._logs.append(dict(logs))
 
 
 def _arguments(config: JobConfig, scratch: Path) -> GRPOConfig:

@@ -82,14 +82,14 @@ class RunDirectory:
         run = cls(Path(path))
         if not run.is_run():
             raise FileNotFoundError(
-                f"{run.path} is no run: it holds no ledger/, run.sqlite, config.yaml or summary.json; "
+                f"{run.path} is no run: it holds no ledger/, run.sqlite or summary.json; "
                 "give the folder that `ar1 grpo` wrote (runs/<name>)"
             )
         return run
 
     def is_run(self) -> bool:
-        """Whether the folder holds anything a run writes."""
-        return any(p.exists() for p in (self.ledger, self.registry, self.config, self.summary))
+        """Whether the folder holds anything that only a job writes (supervised training has a config.yaml too)."""
+        return any(p.exists() for p in (self.ledger, self.registry, self.summary))
 
 
 def list_runs(runs_dir: Path | str) -> list[RunDirectory]:

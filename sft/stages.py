@@ -150,10 +150,10 @@ def images_matter(
 
 
 def loss_curve(folder: Path) -> Path:
-    """Draw metrics.jsonl as loss_curve.png: loss of each section over all stages."""
+    """Draw losses.jsonl as loss_curve.png: loss of each section over all stages."""
     from matplotlib import pyplot
 
-    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     figure, axis = pyplot.subplots(figsize=(8, 4), dpi=120)
     for name, colour in (("text/nll", "#7a5cc9"), ("trajectory/nll", "#2f7dd1")):

@@ -148,7 +148,7 @@ def run_stage(
         args=arguments,
         train_dataset=Indices(len(examples)),
         data_collator=Collator(examples, encoder, stage.kind, wording=stage.wording),
-        callbacks=[MetricsFile(folder.parent / "metrics.jsonl", folder.name)],
+        callbacks=[MetricsFile(folder.parent / "losses.jsonl", folder.name)],
         text_weight=stage.text_weight,
         vocabulary=examples.vocabulary,
     )

@@ -24,7 +24,7 @@ def sft(
 ) -> None:
     """Train the embedded policy from scratch: clips, a short text-only phase, action modality, then both.
 
-    Run it again to go on where it stopped. Leaves runs/<name>/policy, loss_curve.png, metrics.jsonl and
+    Run it again to go on where it stopped. Leaves runs/<name>/policy, loss_curve.png, losses.jsonl and
     validation.jsonl (loss with a clip's own images and with another clip's: equal means images are ignored).
 
     Example: ar1 sft --config configs/quickstart/sft.yaml data.train=2000

@@ -66,7 +66,7 @@ _SECTIONS = {
     "perf": "Performance",
     "time": "Performance",
     "rollout": "Performance",
-    "server": "Performance",
+    "server": "Reward servers",
 }
 _ORDER = (
     "Reward",
@@ -77,6 +77,7 @@ _ORDER = (
     "Staleness",
     "Curator",
     "Performance",
+    "Reward servers",
 )
 _LEARNER_FIRST = ("loss", "kl", "entropy", "grad_norm", "learning_rate")
 
@@ -97,7 +98,7 @@ def panels(names: Iterable[str]) -> list[Panel]:
         if lines:
             chosen.append(Panel(panel.section, panel.title, panel.kind, lines, panel.unit, panel.note))
             known -= {name for line in lines for name in line.names}
-    chosen += _durations(known)
+    chosen += [*_durations(known), *_servers(known)]
     known -= {name for panel in chosen for line in panel.lines for name in line.names}
     first = {name: order for order, name in enumerate(_LEARNER_FIRST)}
     for name in sorted(known, key=lambda name: (first.get(name, len(first)), name)):
@@ -154,6 +155,18 @@ def _durations(known: set[str]) -> list[Panel]:
         Line(name, name.split("/", 1)[1].removesuffix("_s")) for name in names if "tok_s" not in name
     )
     return [Panel("Performance", "Seconds by phase", "lines", seconds, "s")] if seconds else []
+
+
+def _servers(known: set[str]) -> list[Panel]:
+    """One panel a counter of server/<reward>/<counter>, a line a reward."""
+    found: dict[str, list[Line]] = {}
+    for name in sorted(known):
+        if match := re.fullmatch(r"server/([^/]+)/(.+)", name):
+            found.setdefault(match[2], []).append(Line(name, match[1]))
+    return [
+        Panel("Reward servers", counter.replace("_", " "), "lines", tuple(lines), "", "Since the job's start")
+        for counter, lines in found.items()
+    ]
 
 
 def _single(name: str) -> Panel:

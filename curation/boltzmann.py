@@ -31,6 +31,15 @@ class CuratorConfig:
     half_life: float = 50.0
 
 
+@dataclass(frozen=True)
+class Draw:
+    """One step's clips. uniform: which of them were drawn uniformly (before anything is known: all); rewards of
+    those alone tell progress, because the others are chosen for being hard."""
+
+    clip_ids: tuple[str, ...]
+    uniform: tuple[bool, ...]
+
+
 def log_softmax(values: np.ndarray) -> np.ndarray:
     """Log of the normalised exponential over the last axis."""
     shifted = values - values.max(-1, keepdims=True)
@@ -73,7 +82,7 @@ class BoltzmannCurator:
         self._rng = np.random.default_rng(seed)
         self._last: dict[str, float] = {}
 
-    def choose(self, count: int) -> list[str]:
+    def choose(self, count: int) -> Draw:
         """The next step's clips, none twice. Raises ValueError when the pool is smaller than the batch."""
         if count > len(self._ids):
             raise ValueError(f"a batch of {count} from a pool of {len(self._ids)} clips; enlarge the pool")
@@ -100,7 +109,8 @@ class BoltzmannCurator:
             "curator/disagreement_mean": float(np.nanmean(self._value)) if len(known) else 0.0,
             "curator/visits_max": float(self._visits.max()),
         }
-        return [self._ids[index] for index in chosen]
+        uniform_ones = [False] * len(picked) + [True] * len(fresh)
+        return Draw(tuple(self._ids[index] for index in chosen), tuple(uniform_ones))
 
     def observe(self, clip_id: str, value: float) -> None:
         """Record a clip's disagreement, nats. Raises KeyError for a clip outside the pool."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import ray
 
-from curation.boltzmann import BoltzmannCurator, CuratorConfig, disagreement
+from curation.boltzmann import BoltzmannCurator, CuratorConfig, Draw, disagreement
 from policy.completion import Completion, drive
 from policy.config_file import config_digest, dump_config
 from policy.engine import Sampling
@@ -144,7 +144,8 @@ class GrpoJob:
         self._registry.set_state(
             Phase.TRAINING, step - 1, self.config.steps, f"step {step}: generating and scoring"
         )
-        groups = await self._rollouts(step)
+        draw = self._curator.choose(self.config.rollout.clips_per_step)
+        groups = await self._rollouts(step, draw.clip_ids)
         generated = time.perf_counter()
         self._registry.set_state(Phase.TRAINING, step - 1, self.config.steps, f"step {step}: learning")
         batch = make_batch(step, groups)
@@ -159,6 +160,7 @@ class GrpoJob:
         metrics = {
             **learned,
             **self._curator.metrics(),
+            **_uniform_reward(groups, draw),
             **self._fleet.metrics(),
             **self._generator.metrics(),
             "sampling/probe_difference": probe,
@@ -174,9 +176,8 @@ class GrpoJob:
         self._sinks.write(step, {**rollups, **metrics})
         return {**rollups, **metrics}
 
-    async def _rollouts(self, step: int) -> list[Group]:
+    async def _rollouts(self, step: int, clip_ids: Sequence[str]) -> list[Group]:
         rollout = self.config.rollout
-        clip_ids = self._curator.choose(rollout.clips_per_step)
         sampling = Sampling(rollout.temperature, rollout.top_p, rollout.top_k)
         dispatches = [
             Dispatch(f"s{step:05d}-g{n:03d}", clip_id, rollout.group_size, self._seed(step, n), sampling)
@@ -231,6 +232,17 @@ class GrpoJob:
             "ledger": self._ledger.state_dict(),
         }
         write_checkpoint(self._run.checkpoints, self._step, state, save_learner)
+
+
+def _uniform_reward(groups: Sequence[Group], draw: Draw) -> dict[str, float]:
+    """Mean total over the clips that nobody chose; empty when none of them was scored."""
+    totals = [
+        rollout.total
+        for group, uniform in zip(groups, draw.uniform, strict=True)
+        for rollout in group.rollouts
+        if uniform and rollout.total is not None
+    ]
+    return {"curator/reward_uniform": float(np.mean(totals))} if totals else {}
 
 
 def _with_disagreement(group: Group, config: JobConfig) -> Group:

@@ -109,7 +109,9 @@ def panels(names: Iterable[str]) -> list[Panel]:
 def _reward_panels(known: set[str]) -> list[Panel]:
     rewards = reward_names(known)
     total = Line("reward", "mean", "reward/p10", "reward/p90")
-    found = [Panel("Reward", "Total reward", "band", (total,), "", "Mean, 10–90 % of the step's rollouts")]
+    unchosen = Line("curator/reward_uniform", "clips drawn uniformly")
+    note = "Mean, 10–90 % of the step's rollouts; the curator's other clips are chosen for being hard"
+    found = [Panel("Reward", "Total reward", "band", (total, unchosen), "", note)]
     for name in rewards:
         stem = f"rewards/{name}"
         line = Line(f"{stem}/mean", "mean", f"{stem}/p10", f"{stem}/p90")

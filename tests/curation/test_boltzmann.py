@@ -44,9 +44,10 @@ def test_clips_in_disagreement_come_back_sooner() -> None:
         curator.observe(clip, 3.0 if index < 4 else 0.1)
     counts = dict.fromkeys(POOL, 0)
     for _ in range(100):
-        chosen = curator.choose(8)
-        assert len(set(chosen)) == 8
-        for clip in chosen:
+        draw = curator.choose(8)
+        assert len(set(draw.clip_ids)) == 8
+        assert sum(draw.uniform) == 2
+        for clip in draw.clip_ids:
             counts[clip] += 1
     hot = np.mean([counts[clip] for clip in POOL[:4]])
     cold = np.mean([counts[clip] for clip in POOL[4:]])
@@ -57,7 +58,7 @@ def test_clips_in_disagreement_come_back_sooner() -> None:
 def test_a_resumed_curator_draws_what_an_uninterrupted_one_would() -> None:
     first = BoltzmannCurator(POOL, CuratorConfig(), seed=5)
     for step in range(6):
-        for clip in first.choose(8):
+        for clip in first.choose(8).clip_ids:
             first.observe(clip, (int(clip[5:]) % 7) / 7 + step)
     state = json.loads(json.dumps(first.state_dict()))
     second = BoltzmannCurator(POOL, CuratorConfig(), seed=99)

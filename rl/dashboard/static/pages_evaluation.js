@@ -5,9 +5,12 @@ import { h, replace } from "ar1/dom.js";
 import { evaluationView, runFacts } from "ar1/evaluation_view.js";
 
 export function evaluationPage(host, { run, query }) {
-  const tag = query.get("tag") ?? "";
+  const asked = query.get("tag") ?? "";
   async function load() {
-    const { summary, tags } = await get(runApi(run, "summary"), { tag });
+    const own = await get(runApi(run, "summary"), { tag: asked });
+    // A run without a summary of its own shows an evaluation that was made of it.
+    const tag = own.summary || asked ? asked : (own.tags.at(-1) ?? "");
+    const { summary, tags } = tag === asked ? own : await get(runApi(run, "summary"), { tag });
     const place = `/runs/${encodeURIComponent(run)}/evaluation`;
     const link = (name) =>
       h(

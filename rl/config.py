@@ -171,6 +171,10 @@ class JobConfig(ConfigModel):
                 "rollout.top_p below 1 and rollout.top_k are refused for training: the learner cannot know "
                 "which tokens were kept; lower rollout.temperature instead"
             )
+        if self.learner.deepspeed is not None and not self.learner.gpus:
+            raise ValueError(
+                "learner.deepspeed needs learner.gpus above 0: on a CPU accelerate leaves it out without a word"
+            )
         names = [reward.name for reward in self.rewards]
         if len(set(names)) != len(names) or not any(reward.weight for reward in self.rewards):
             raise ValueError(f"rewards need distinct names and one weight above 0, got {names}")

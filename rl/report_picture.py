@@ -112,6 +112,10 @@ def _curves(axes: Axes, series: Series, rewards: Sequence[str]) -> None:
             colour = COLOURS[number % len(COLOURS)]
             axes.plot(*series[f"rewards/{name}/mean"], color=colour, lw=1.6, label=name)
     axes.plot(*series["reward"], color=INK, lw=2.4, label="total")
+    if "curator/reward_uniform" in series:
+        axes.plot(
+            *series["curator/reward_uniform"], color=INK, lw=1.0, ls=(0, (2, 2)), label="total, uniform draws"
+        )
     axes.set_xlabel("step")
     axes.legend(frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 

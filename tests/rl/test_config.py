@@ -36,6 +36,7 @@ def test_shipped_job_files_load_and_plan(path: Path) -> None:
         ("learner.micro_batch=48", "change learner.micro_batch"),
         ("rollout.group_size", "not of the form"),
         ("max_staleness=2", "max_staleness"),
+        ("learner.deepspeed=zero2.json", "needs learner.gpus above 0"),
         ("rewards=[]", "one weight above 0"),
     ],
 )

@@ -161,7 +161,7 @@ class LedgerWriter:
         self._rollups.save(self.run.rollups)
 
 
-def rewards_of(path: Path) -> dict[str, Any]:
+def rewards_of(path: Path | str) -> dict[str, Any]:
     """The rewards in force in a part ("rewards", "revision") and the changes that came with it ("changes"); empty
     where the part does not say."""
     told = (pq.read_schema(path).metadata or {}).get(REWARDS_KEY)

@@ -6,10 +6,11 @@ sections (batch arithmetic, trainable sampling) is checked here, before a proces
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from policy.config_file import ConfigModel
 from rl.advantages import Combine
@@ -50,8 +51,9 @@ class GateConfig(ConfigModel):
 class RewardConfig(ConfigModel):
     """One reward. source: a built-in name, an entry point, "package.module:attribute", or
     "grpc://host:port/name" for a server that runs already; on_failure: what a missing score does to its
-    rollout or group; gate: see GateConfig; deadline_s: for one group's scores with all retries; restarts: of a
-    local server."""
+    rollout or group; gate: see GateConfig; shadow: scored and charted, but moves nothing until it is promoted;
+    schedule: (step, factor) points that scale the weight, linear between them and constant outside; deadline_s: for
+    one group's scores with all retries; restarts: of a local server."""
 
     name: str
     source: str
@@ -60,7 +62,17 @@ class RewardConfig(ConfigModel):
     deadline_s: float = Field(30.0, gt=0)
     restarts: NonNegativeInt = 20
     gate: GateConfig | None = None
+    shadow: bool = False
+    schedule: tuple[tuple[int, float], ...] = ()
     args: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("schedule")
+    @classmethod
+    def _ascending(cls, points: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+        steps = [step for step, _ in points]
+        if any(b <= a for a, b in pairwise(steps)):
+            raise ValueError(f"schedule: steps {steps} must ascend")
+        return points
 
 
 class AdvantageConfig(ConfigModel):
@@ -176,7 +188,7 @@ class JobConfig(ConfigModel):
                 "learner.deepspeed needs learner.gpus above 0: on a CPU accelerate leaves it out without a word"
             )
         names = [reward.name for reward in self.rewards]
-        if len(set(names)) != len(names) or not any(reward.weight for reward in self.rewards):
+        if len(set(names)) != len(names) or not any(r.weight and not r.shadow for r in self.rewards):
             raise ValueError(f"rewards need distinct names and one weight above 0, got {names}")
         for reward in self.rewards:
             if reward.gate and reward.gate.reward not in set(names) - {reward.name}:

@@ -95,13 +95,15 @@ def finish_group(
     weights = {reward.name: reward.weight for reward in rewards}
     result = combine_group(values, weights, config.combine, config.scale_by_std)
     kept = np.isfinite(result.advantages)
+    gates = {reward.gate.reward for reward in rewards if reward.gate is not None and reward.weight}
+    needed = gates | {name for name, weight in weights.items() if weight}
     reason = _drop_reason(kept, scores, rewards, config.quorum)
     done = []
     for index, rollout in enumerate(rollouts):
         of_rollout = tuple(scores[reward.name][index] for reward in rewards)
         rollout = replace(rollout, scores=of_rollout)
         if not kept[index]:
-            missing = [score.reward for score in of_rollout if score.value is None]
+            missing = [score.reward for score in of_rollout if score.value is None and score.reward in needed]
             why = f"missing score: {', '.join(missing)}"
             rollout = replace(rollout, fate=Fate.DROPPED, fate_reason=why)
         else:
@@ -117,7 +119,7 @@ def finish_group(
         done.append(rollout)
     first = rollouts[0]
     fate = Fate.TRAINED if reason is None else Fate.DROPPED
-    return Group(first.group_id, step, first.clip_id, version, tuple(done), fate, reason)
+    return Group(first.group_id, step, first.clip_id, version, tuple(done), fate, reason, weights=weights)
 
 
 def _refuse_failures(scores: Mapping[str, Sequence[Score]], rewards: Sequence[RewardConfig]) -> None:

@@ -29,9 +29,9 @@ from rl.config import JobConfig
 from rl.generation import Generator
 from rl.group_scoring import finish_group, make_rollouts, view
 from rl.ledger import LedgerWriter
+from rl.live_rewards import LiveRewards
 from rl.metrics_log import MetricsLog
 from rl.probe import make_probe
-from rl.reward_fleet import RewardFleet
 from rl.rollout import Fate, Group
 from rl.rollout_worker import Dispatch
 from rl.rollups import step_metrics
@@ -68,16 +68,17 @@ class GrpoJob:
         self._run = RunDirectory.create(config.folder)
         self._checkpoint = latest_checkpoint(self._run.checkpoints) if resume else None
         self._state = read_state(self._checkpoint, digest(config)) if self._checkpoint else None
+        self._resume = resume
         self._progress = progress or _silent
         spec = PolicySpec.load(config.policy)
         self._codec = spec.future_codec()
         self._curator = BoltzmannCurator(
             self._store.ids, CuratorConfig(**config.curator.model_dump()), config.seed
         )
-        self._fleet = RewardFleet(config.rewards, self._run.path / "logs", config.name)
         self._ledger = LedgerWriter(self._run.path)
         self._metrics = MetricsLog(self._run.path)
         self._registry = RunRegistry(self._run.path)
+        self._rewards = LiveRewards(config.rewards, self._run.path, config.name)
         self._sinks = ScalarSinks(self._run.path)
         self._step = 0
         self._seconds: dict[str, float] = {}
@@ -87,7 +88,7 @@ class GrpoJob:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._fleet.close()
+        await self._rewards.close()
         self._sinks.close()
         ray.shutdown()
 
@@ -101,16 +102,19 @@ class GrpoJob:
         learner = self._checkpoint / "learner" if self._checkpoint else None
         self._learner = start_learner(config, self._store_path, self._run.path / "scratch", learner)
         workers = [start_worker(config, self._store_path) for _ in range(config.rollout.actors)]
-        descriptions = await self._fleet.start()
+        if self._state is not None:
+            self._rewards.load_state_dict(self._state["rewards"])
+        await self._rewards.start()
         self._registry.set_fact("clip_stores", [str(self._store_path.resolve())])
-        self._registry.set_fact("reward_weights", {r.name: r.weight for r in config.rewards})
-        self._registry.set_fact("rewards", {name: d.version for name, d in descriptions.items()})
         deadline = config.rollout.start_deadline_s
         await asyncio.to_thread(ray.get, [w.ready.remote() for w in workers], timeout=deadline)
         self._generator = Generator(workers, self._new_worker, config.rollout.deadline_s)
         self._probe = make_probe(self._store, config.policy)
         if self._state is not None:
             self._restore(self._state)
+        elif self._resume:  # killed before its first checkpoint: begin anew, and keep what was written aside
+            self._ledger.discard_after(0)
+            self._metrics.discard_after(0)
         await self._sync()
 
     def _restore(self, state: dict[str, Any]) -> None:
@@ -144,6 +148,7 @@ class GrpoJob:
         self._registry.set_state(
             Phase.TRAINING, step - 1, self.config.steps, f"step {step}: generating and scoring"
         )
+        self._in_force = await self._rewards.advance(step)
         draw = self._curator.choose(self.config.rollout.clips_per_step)
         groups = await self._rollouts(step, draw.clip_ids)
         generated = time.perf_counter()
@@ -155,13 +160,13 @@ class GrpoJob:
         self._step = step
         probe = await self._sync()
         synced = time.perf_counter()
-        self._ledger.append(step, groups)
+        self._ledger.append(step, groups, self._rewards.record())
         rollups = step_metrics(groups)
         metrics = {
             **learned,
             **self._curator.metrics(),
             **_uniform_reward(groups, draw),
-            **self._fleet.metrics(),
+            **self._rewards.fleet.metrics(),
             **self._generator.metrics(),
             "sampling/probe_difference": probe,
             "perf/rollout_s": generated - began,
@@ -202,9 +207,9 @@ class GrpoJob:
         rollouts = make_rollouts(
             dispatch.group_id, dispatch.clip_id, dispatch.seed, completions, trajectories
         )
-        scores = await self._fleet.score([view(rollout) for rollout in rollouts], clip)
+        scores = await self._rewards.fleet.score([view(rollout) for rollout in rollouts], clip)
         version = int(completions[0].versions[0])
-        group = finish_group(step, version, rollouts, scores, self.config.rewards, self.config.advantage)
+        group = finish_group(step, version, rollouts, scores, self._in_force, self.config.advantage)
         return _with_disagreement(group, self.config)
 
     def _seed(self, step: int, group: int) -> int:
@@ -229,6 +234,7 @@ class GrpoJob:
             "version": self._step,
             "config_sha256": digest(self.config),
             "curator": self._curator.state_dict(),
+            "rewards": self._rewards.state_dict(),
             "ledger": self._ledger.state_dict(),
         }
         write_checkpoint(self._run.checkpoints, self._step, state, save_learner)

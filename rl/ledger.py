@@ -7,8 +7,9 @@ is in two parts. Parts beyond a checkpoint are moved to `ledger/discarded-<n>/` 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from rl.rollup_table import RollupTable
 from rl.rollups import step_metrics
 from rl.run_directory import RunDirectory, atomic_write, sync_folder
 
+REWARDS_KEY = b"ar1.rewards"
 _PART = re.compile(r"part-(\d{8})\.parquet")
 
 
@@ -66,9 +68,10 @@ class LedgerWriter:
             # A writer killed between a part and its rollups; the ledger is the truth.
             self._rebuild_rollups()
 
-    def append(self, step: int, groups: Sequence[Group]) -> None:
+    def append(self, step: int, groups: Sequence[Group], rewards: Mapping[str, Any] | None = None) -> None:
         """Write every group that ended in `step`: trained, dropped or cancelled.
 
+        rewards: what `rewards_of` gives back, the rewards in force and what was changed for this step (JSON).
         Raises FileExistsError when the step is in the ledger, ValueError when it is not after the last step,
         when a group belongs to another step, was appended before, or contradicts itself.
         """
@@ -90,7 +93,11 @@ class LedgerWriter:
                 f"groups {other[:3]} carry another step than {step}; set it with replace(group, step={step})"
             )
         ordered = sorted(groups, key=lambda group: group.group_id)
-        table = pa.Table.from_pylist(rows_of(self.run.name, ordered), schema=SCHEMA)
+        schema = SCHEMA
+        if rewards is not None:
+            told = {REWARDS_KEY: json.dumps(rewards, sort_keys=True)}
+            schema = SCHEMA.with_metadata({**(SCHEMA.metadata or {}), **told})
+        table = pa.Table.from_pylist(rows_of(self.run.name, ordered), schema=schema)
         with atomic_write(path) as file:
             pq.write_table(table, file, compression="zstd")
         self._groups[step] = set(names)
@@ -152,6 +159,13 @@ class LedgerWriter:
         for step in sorted(self._groups):
             self._rollups.put(step, step_metrics(read_part(part_path(self.run, step))))
         self._rollups.save(self.run.rollups)
+
+
+def rewards_of(path: Path | str) -> dict[str, Any]:
+    """The rewards in force in a part ("rewards", "revision") and the changes that came with it ("changes"); empty
+    where the part does not say."""
+    told = (pq.read_schema(path).metadata or {}).get(REWARDS_KEY)
+    return {} if told is None else dict(json.loads(told))
 
 
 def read_part(path: Path) -> list[Group]:

@@ -43,6 +43,7 @@ GROUP_FIELDS = [
     ("group_fate", pa.string()),
     ("group_fate_reason", pa.string()),
     ("disagreement", pa.float64()),
+    ("weights", pa.map_(pa.string(), pa.float64())),
 ]
 ROLLOUT_FIELDS = [
     ("rollout_id", pa.string()),
@@ -65,7 +66,7 @@ ROLLOUT_FIELDS = [
     ("fate_reason", pa.string()),
     ("scores", pa.list_(SCORE_TYPE)),
 ]
-SCHEMA = pa.schema(GROUP_FIELDS + ROLLOUT_FIELDS, metadata={"ar1.ledger": "1"})
+SCHEMA = pa.schema(GROUP_FIELDS + ROLLOUT_FIELDS, metadata={"ar1.ledger": "2"})
 
 IDENTITY_COLUMNS = ("run",)
 TIMING_SCORE_FIELDS = ("attempts", "latency_s", "cached")
@@ -85,6 +86,7 @@ def rows_of(run: str, groups: Iterable[Group]) -> list[dict[str, Any]]:
             "group_fate": group.fate.value,
             "group_fate_reason": group.fate_reason,
             "disagreement": group.disagreement,
+            "weights": sorted(group.weights.items()),
         }
         ordered = sorted(group.rollouts, key=lambda rollout: rollout.index)
         rows += [head | _rollout_row(rollout) for rollout in ordered] or [head]
@@ -110,6 +112,7 @@ def groups_of(rows: Iterable[dict[str, Any]]) -> list[Group]:
             fate=Fate(head["group_fate"]),
             fate_reason=head["group_fate_reason"],
             disagreement=head["disagreement"],
+            weights=dict(head.get("weights") or ()),  # version 1 of the schema had none
         )
         for name, head in heads.items()
     ]

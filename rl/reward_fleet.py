@@ -33,21 +33,53 @@ class RewardFleet:
     async def start(self, deadline_s: float = 60.0) -> dict[str, Description]:
         """Start what is local, wait for all. Raises LaunchError, TimeoutError or LookupError naming the reward."""
         for reward in self._rewards:
-            url = reward.source if is_remote(reward.source) else self._launch(reward)
-            config = ClientConfig(url, deadline_s=reward.deadline_s, job=self._job)
-            self._clients[reward.name] = RewardClient(config, name=reward.name)
+            server = None
+            if not is_remote(reward.source):
+                self.servers[reward.name] = server = self._launch(reward, reward.name)
+            self._clients[reward.name] = self._client(reward, server)
         ready = await asyncio.gather(*(client.wait_ready(deadline_s) for client in self._clients.values()))
         return dict(zip(self._clients, ready, strict=True))
 
-    def _launch(self, reward: RewardConfig) -> str:
+    def _launch(self, reward: RewardConfig, log_name: str) -> SupervisedServer:
         source = RewardSource(reward.source, reward.name, reward.args)
         config = LaunchConfig(
-            ServerConfig((source,)), self._directory, name=reward.name, restarts=reward.restarts
+            ServerConfig((source,)), self._directory, name=log_name, restarts=reward.restarts
         )
         server = SupervisedServer(config)
         server.start()
-        self.servers[reward.name] = server
-        return server.url(reward.name)
+        return server
+
+    def _client(self, reward: RewardConfig, server: SupervisedServer | None) -> RewardClient:
+        url = reward.source if server is None else server.url(reward.name)
+        config = ClientConfig(url, deadline_s=reward.deadline_s, job=self._job)
+        return RewardClient(config, name=reward.name)
+
+    async def put(self, reward: RewardConfig, log_name: str, deadline_s: float = 60.0) -> Description:
+        """Serve one more reward, or another source under a name that is served; the old server stops once the new
+        one answers. Raises LaunchError, TimeoutError or LookupError, and then nothing has changed."""
+        server = None
+        if not is_remote(reward.source):
+            server = await asyncio.to_thread(self._launch, reward, log_name)
+        client = self._client(reward, server)
+        try:
+            description = await client.wait_ready(deadline_s)
+        except BaseException:
+            await client.close()
+            if server is not None:
+                await asyncio.to_thread(server.stop)
+            raise
+        await self.drop(reward.name)
+        self._clients[reward.name] = client
+        if server is not None:
+            self.servers[reward.name] = server
+        return description
+
+    async def drop(self, name: str) -> None:
+        """Stop asking a reward; its local server stops. A name that is not served is left alone."""
+        if (client := self._clients.pop(name, None)) is not None:
+            await client.close()
+        if (server := self.servers.pop(name, None)) is not None:
+            await asyncio.to_thread(server.stop)
 
     async def score(self, rollouts: Sequence[RolloutView], clip: Clip) -> dict[str, list[Score]]:
         """Scores of one group by reward name, in rollout order."""

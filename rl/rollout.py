@@ -45,7 +45,8 @@ class Rollout:
 @dataclass(frozen=True)
 class Group:
     """G rollouts of one clip under one dispatch. step counts optimiser batches from 1; version is the weight
-    version that was served when it was dispatched; disagreement is the curator's divergence in nats."""
+    version that was served when it was dispatched; disagreement is the curator's divergence in nats; weights are
+    those that its rewards were combined with."""
 
     group_id: str
     step: int
@@ -55,3 +56,4 @@ class Group:
     fate: Fate = Fate.TRAINED
     fate_reason: str | None = None
     disagreement: float | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)

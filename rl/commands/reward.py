@@ -11,11 +11,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rl.commands import reward_live
+
 if TYPE_CHECKING:
     from rewards.score import RolloutView, Score
     from scenes.clip import Clip
 
-app = typer.Typer(no_args_is_help=True, help="Serve, list and try reward functions.")
+app = typer.Typer(
+    no_args_is_help=True, help="Serve, list and try reward functions; change those of a running job."
+)
+for name, command in (
+    ("set", reward_live.set_weight),
+    ("promote", reward_live.promote),
+    ("swap", reward_live.swap),
+    ("add", reward_live.add),
+    ("remove", reward_live.remove),
+):
+    app.command(name)(command)
 
 Options = Annotated[
     list[str] | None,

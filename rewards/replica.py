@@ -188,7 +188,7 @@ class Replica:
             if result.status == pb.UNKNOWN_CLIP:
                 self._held.drop(open_[index].clip_id)
                 continue
-            score = decode_score(result, self.config.called, answer.version, attempt)
+            score = self._read(result, answer.version, attempt)
             if score.status is Status.INFRASTRUCTURE:
                 failure = Failure(Status.INFRASTRUCTURE, score.explanation, True)
                 continue
@@ -196,6 +196,14 @@ class Replica:
             scored = True
             del open_[index]
         return failure if scored or failure is None else replace(failure, blames=True)
+
+    def _read(self, result: pb.Result, version: str, attempt: int) -> Score:
+        """One result; what makes no sense (a NaN, a value with a failure) costs this rollout and no other."""
+        try:
+            return decode_score(result, self.config.called, version, attempt)
+        except WireError as error:
+            why = f"the server's answer makes no sense: {error}"
+            return missing(self.config.called, Status.REWARD_BUG, why, attempt, self.description)
 
     async def _call(
         self, known: Description, open_: Mapping[int, pb.Rollout], end: float

@@ -28,13 +28,11 @@ def test_errors_cross_a_process_pool_with_all_they_say() -> None:
             RewardError("x" * 10**6, Status.DATA),
             WorkerLostError("ended by SIGKILL", from_outside=True),
         ):
-            try:
+            with pytest.raises(type(error)) as raised:
                 pool.submit(_raise, error).result(timeout=60)
-            except type(error) as back:
-                assert str(back) == str(error)
-                assert {n: vars(back)[n] for n in vars(error)} == vars(error)
-            else:
-                raise AssertionError("nothing was raised")
+            back = raised.value
+            assert str(back) == str(error)
+            assert {name: vars(back)[name] for name in vars(error)} == vars(error)
             assert len(pickle.dumps(error)) < MOST_CHARS + 500
 
 

@@ -25,6 +25,9 @@ RESERVE = 0.05
 """Share of the time left, at most RESERVE seconds, kept back from a try: its own deadline must come before the
 call's, or a hang would look like a call that was cancelled and the breaker would never hear of it."""
 
+LEAST_S = 0.06
+"""Seconds without which a try is pointless: a server keeps 50 ms and a tenth for itself (rewards.service)."""
+
 
 @dataclass
 class Work:
@@ -69,7 +72,7 @@ class Rounds:
         """Try until every rollout has a final score, the deadline has come or nothing more can help; returns why
         the rest, if any, is open."""
         last = Failure(Status.DEADLINE, "no time was left for a try", True)
-        while work.open and work.attempt < self._config.attempts and work.left_s > 0:
+        while work.open and work.attempt < self._config.attempts and work.left_s > LEAST_S:
             try:
                 async with asyncio.timeout(work.left_s):
                     failure = await self._once(work)

@@ -9,9 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from policy.config_file import ConfigModel
+from rewards.address import RewardAddress
+from rewards.registry import is_remote
 from rl.advantages import Combine
 from sft.config import DataConfig
 
@@ -105,6 +107,13 @@ class RewardConfig(ConfigModel):
     restarts: NonNegativeInt = 20
     gate: GateConfig | None = None
     args: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("source")
+    @classmethod
+    def _addressed(cls, source: str) -> str:
+        if is_remote(source):
+            RewardAddress.parse(source)
+        return source
 
 
 class AdvantageConfig(ConfigModel):

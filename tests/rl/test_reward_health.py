@@ -104,6 +104,8 @@ def test_metrics_are_shares() -> None:
         ("rewards.trajectory.breaker.cool_down_s=60", "above breaker.most_s"),
         ("rewards.trajectory.hedge=sometimes", "same_server"),
         ("rewards.trajectory.attempt_s=0", "greater than 0"),
+        ("rewards.trajectory.source=grpc://10.0.0.7/safety", "write grpc://host:port/name"),
+        ("rewards.trajectory.source=grpc://h:1,h:1/safety", "names a server twice"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(override: str, message: str) -> None:

@@ -23,6 +23,7 @@ import grpc
 
 from rewards.client_config import ClientConfig
 from rewards.description import Description, Mode
+from rewards.failure import FAIR_S
 from rewards.replica import Metadata, Replica, ReplicaConfig, missing
 from rewards.replica_set import ReplicaSet
 from rewards.rounds import Rounds, Work
@@ -44,7 +45,9 @@ class RewardClient:
         self.name = name or address.reward
         self._counts: Counter[str] = Counter()
         self._seconds = 0.0
-        common = ReplicaConfig("", address.reward, self.name, config.job, config.tls, config.breaker)
+        # Who asks for answers within less than that means it: such a timeout is the server's.
+        fair_s = FAIR_S if config.attempt_s is None else min(FAIR_S, 0.9 * config.attempt_s)
+        common = ReplicaConfig("", address.reward, self.name, config.job, fair_s, config.tls, config.breaker)
         self._replicas = ReplicaSet(
             [
                 Replica(replace(common, server=server), self._metadata, self._counts)
@@ -116,13 +119,17 @@ class RewardClient:
 
     def metrics(self) -> dict[str, float]:
         """Counts since the start: calls, tries, retries, failovers, put_clips, server_restarts, cached,
-        items/<status>, seconds, hedges/<sent, won, delay_s>, breaker/<openings, probes>, and how many servers'
-        breakers are not closed now (breaker/open); with several servers also replica/<n>/… of each."""
+        items/<status>, seconds, hedges/<sent, won, delay_s>, breaker/<openings, probes>; how many servers' breakers
+        are not closed now (breaker/open) and how many versions of the reward they serve (versions: 2 while replicas
+        are being replaced; each score names its own); with several servers also replica/<n>/… of each."""
         replicas = [replica.metrics() for replica in self._replicas.replicas]
         found = {name: float(count) for name, count in self._counts.items()} | {"seconds": self._seconds}
         found |= {f"hedges/{name}": value for name, value in self._rounds.hedger.metrics().items()}
         for name in ("openings", "probes"):
             found[f"breaker/{name}"] = sum(of_one[f"breaker/{name}"] for of_one in replicas)
+        found["versions"] = float(
+            len({r.description.version for r in self._replicas.replicas if r.description})
+        )
         found["breaker/open"] = float(sum(of_one["breaker/state"] > 0 for of_one in replicas))
         for number, of_one in enumerate(replicas if len(replicas) > 1 else []):
             found |= {f"replica/{number}/{name}": value for name, value in of_one.items()}

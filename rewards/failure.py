@@ -46,11 +46,11 @@ class Failure:
     pause_s: float = 0.0
 
 
-def failure_of(error: grpc.aio.AioRpcError, granted_s: float) -> Failure:
-    """Read a failed call that had `granted_s` seconds to be answered in."""
+def failure_of(error: grpc.aio.AioRpcError, granted_s: float, fair_s: float = FAIR_S) -> Failure:
+    """Read a failed call that had `granted_s` seconds to be answered in; from `fair_s` on a timeout blames."""
     code, why = error.code(), tell(error)
     if code is CODE.DEADLINE_EXCEEDED:
-        return Failure(Status.DEADLINE, f"{why} (after {granted_s:.2f} s)", True, granted_s >= FAIR_S)
+        return Failure(Status.DEADLINE, f"{why} (after {granted_s:.2f} s)", True, granted_s >= fair_s)
     if code is CODE.RESOURCE_EXHAUSTED:
         if "larger than max" in (error.details() or ""):
             return Failure(Status.DATA, why, False)

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from rewards.breaker import Breaker, BreakerConfig, Permit
 from rewards.credentials import Tls, channel_credentials
 from rewards.description import Description, Mode, Need
-from rewards.failure import Failure, failure_of, tell
+from rewards.failure import FAIR_S, Failure, failure_of, tell
 from rewards.lru import Lru
 from rewards.score import ClipView, Score, Status
 from rewards.wire import reward_pb2 as pb
@@ -49,12 +49,13 @@ HEALTH_S = 1.0
 @dataclass(frozen=True)
 class ReplicaConfig:
     """server: "host:port"; reward: its name there; called: what its scores are called in the job; job: told to
-    the server with each call."""
+    the server with each call; fair_s: a timeout counts against the server if it had this long to answer."""
 
     server: str
     reward: str
     called: str
     job: str = ""
+    fair_s: float = FAIR_S
     tls: Tls | None = None
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
 
@@ -160,7 +161,7 @@ class Replica:
                 failure = Failure(Status.INFRASTRUCTURE, why, True)
             return Round(scores, failure)
         except grpc.aio.AioRpcError as error:
-            return Round(scores, failure_of(error, end - began))
+            return Round(scores, failure_of(error, end - began, self.config.fair_s))
         except LookupError as error:
             return Round(scores, Failure(Status.REFUSED, str(error), False))
         except WireError as error:

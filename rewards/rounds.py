@@ -83,9 +83,8 @@ class Rounds:
                 )
             if failure is not None:
                 last = failure
-                if not failure.passing:
+                if not failure.passing or not await self._pause(work, failure):
                     break
-                await self._pause(work, failure)
         return last
 
     async def _once(self, work: Work) -> Failure | None:
@@ -119,15 +118,19 @@ class Rounds:
             return replace(failure, passing=len(work.standing.refused) < len(self._replicas.replicas))
         return failure
 
-    async def _pause(self, work: Work, failure: Failure) -> None:
-        """Back off, unless a replica that has not failed yet may be asked at once."""
+    async def _pause(self, work: Work, failure: Failure) -> bool:
+        """Back off, unless a replica that has not failed yet may be asked at once. False: the server asked for a
+        longer pause than there is time for."""
         if not work.open or self._replicas.fresh(work.standing):
-            return
+            return True
+        if failure.pause_s >= work.left_s:
+            return False
         if work.asked is not None:
             # All have failed by now: from here on only the last one is avoided.
             work.standing = replace(work.standing, failed=frozenset({work.asked}))
         pause = max(self._config.backoff.pause(work.attempt, self._rng), failure.pause_s)
         await asyncio.sleep(min(pause, max(work.left_s, 0.0)))
+        return True
 
     async def _first_answer(self, work: Work, first: Admission) -> tuple[Admission, Round]:
         """The first answer of one replica, or of two where hedging is due; the loser is cancelled."""
@@ -147,6 +150,10 @@ class Rounds:
                 tasks[asyncio.create_task(self._ask(work, second), name=f"hedge {second.replica}")] = second
             winner = await _first_good(list(tasks))
             answer = winner.result()
+            failed = {
+                tasks[task].replica for task in tasks if task.done() and task.result().failure is not None
+            }
+            work.standing = replace(work.standing, failed=work.standing.failed | failed)
             if answer.failure is None:
                 self.hedger.observe(time.monotonic() - began)
                 self.hedger.won += tasks[winner] is not first

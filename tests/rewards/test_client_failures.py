@@ -354,3 +354,25 @@ def test_an_expired_certificate_is_refused_at_once_and_a_valid_replica_takes_ove
     assert [(s.value, s.attempts) for s in together] == [(3.0, 2)] * 4
     assert accounted(metrics, 4) == {"ok": 4}
     assert (metrics["failovers"], metrics["breaker/openings"]) == (1, 0)
+
+
+def test_a_cancelled_call_gives_back_its_probe_and_its_place(unreliable):
+    a = unreliable()
+    shut = BreakerConfig(failures=1, cool_down_s=0.3, most_s=0.3)
+
+    async def job(client):
+        os.kill(a.process.pid, signal.SIGSTOP)
+        await client.score(batch(0), CLIPS, deadline_s=0.7)
+        await until(lambda: client.metrics()["breaker/open"] == 1, lambda: asyncio.sleep(0))
+        await asyncio.sleep(0.35)
+        probing = asyncio.create_task(client.score(batch(0), CLIPS))
+        await until(lambda: client.metrics()["breaker/probes"] == 1, lambda: asyncio.sleep(0))
+        probing.cancel()
+        await asyncio.gather(probing, return_exceptions=True)
+        os.kill(a.process.pid, signal.SIGCONT)
+        return await client.score(batch(0), CLIPS)
+
+    scores, metrics = run(url(a), job, breaker=shut, concurrency=1)
+    assert [s.value for s in scores] == [3.0] * 4
+    assert metrics["breaker/open"] == 0
+    assert accounted(metrics, 8) == {"deadline": 4, "ok": 4}

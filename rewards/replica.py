@@ -7,6 +7,7 @@ server does.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -78,6 +79,7 @@ class Replica:
         self.in_flight = 0
         self.tries = 0
         self.last_failure = ""
+        self._blamed_at = -math.inf
         self._metadata = metadata
         self._counts = counts
         self._instance = ""
@@ -93,6 +95,11 @@ class Replica:
 
     def __str__(self) -> str:
         return f"{self.config.server}/{self.config.reward}"
+
+    @property
+    def suspect(self) -> bool:
+        """Whether it failed within the last cool-down: another one is asked first, breaker open or not."""
+        return time.monotonic() - self._blamed_at < self.config.breaker.cool_down_s
 
     async def close(self) -> None:
         """Close the channel; calls in flight end as failures."""
@@ -132,6 +139,8 @@ class Replica:
             succeeded = _speaks_for(round_)
             if round_.failure is not None:
                 self.last_failure = round_.failure.why
+            if succeeded is not None:
+                self._blamed_at = -math.inf if succeeded else time.monotonic()
             return round_
         finally:
             self.in_flight -= 1

@@ -1,9 +1,9 @@
 """Which replica to ask next, or how long to wait for one.
 
 Rule: among the servers that are not refused and whose breaker admits a call, one that has not failed in this call
-before one that has, then the one with the fewest calls in flight, then in turn. When every breaker is open, a call
-waits for the next probe if that is due before its deadline, and else fails at once with the reason: waiting
-longer could not help it.
+before one that has, one that has failed no call within its cool-down before one that has, then the one with the
+fewest calls in flight, then in turn. When every breaker is open, a call waits for the next probe if that is due
+before its deadline, and else fails at once with the reason: waiting longer could not help it.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class ReplicaSet:
             return None
         count = len(self.replicas)
         place = {replica: (n - self._turn) % count for n, replica in enumerate(self.replicas)}
-        best = min(ready, key=lambda r: (r in standing.failed, r.in_flight, place[r]))
+        best = min(ready, key=lambda r: (r in standing.failed, r.suspect, r.in_flight, place[r]))
         permit = best.breaker.admit()
         if permit is None:
             raise AssertionError("a breaker that was due admits")

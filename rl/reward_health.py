@@ -172,19 +172,18 @@ async def until_answering(
     say: Callable[[str], None] = lambda _: None,
     seed: int = 0,
 ) -> None:
-    """Pause until each failing reward scores the group that it last missed, well enough not to fail by it.
+    """Pause until each failing reward scores the group that it last missed, well enough not to fail by it. They are
+    waited for one after the other, each for its own pause.deadline_s.
 
     say: told once a reward, at the start, at every failed probe and at the end. Raises RewardFailingError with the
-    causes, the last probe's and the end of its server's log once pause.deadline_s has passed."""
+    causes, the last probe's and the end of its server's log once the deadline has passed."""
     by_name = {reward.name: reward for reward in rewards}
-    began = time.monotonic()
     for verdict in failing:
-        reward = by_name[verdict.name]
+        reward, began = by_name[verdict.name], time.monotonic()
         log = f"\nits server's log ends:\n{tail}" if (tail := fleet.log_tail(reward.name)) else ""
         say(f"paused: {verdict}{log}")
-        await _until_one_answers(
-            fleet, verdict, reward, began + reward.pause.deadline_s, say, random.Random(seed)
-        )
+        end = began + reward.pause.deadline_s
+        await _until_one_answers(fleet, verdict, reward, end, say, random.Random(seed))
         say(f"reward {reward.name!r} answers again after {time.monotonic() - began:.1f} s")
 
 

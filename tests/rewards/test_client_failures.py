@@ -291,17 +291,17 @@ def test_a_killed_scoring_process_is_asked_again_and_its_siblings_keep_their_sco
 
 
 def test_the_first_answer_of_a_hedged_pair_wins_and_counts_once(unreliable):
-    a, b = unreliable(slow_every=12, slow_s=15.0), unreliable()
+    a, b = unreliable(slow_every=12, slow_s=8.0), unreliable()
 
     async def job(client):
         parts = [await client.score(batch(4 * n), CLIPS) for n in range(60)]
         return [s for part in parts for s in part]
 
-    scores, metrics = run(url(a, b), job, hedge=HedgeConfig(), deadline_s=60.0)
+    scores, metrics = run(url(a, b), job, hedge=HedgeConfig(most_share=0.3), deadline_s=60.0)
     assert [s.value for s in scores] == [3.0] * 240
     assert accounted(metrics, 240) == {"ok": 240}
     assert metrics["hedges/won"] >= 1
-    assert metrics["hedges/won"] <= metrics["hedges/sent"] <= 0.1 * metrics["tries"]
+    assert metrics["hedges/won"] <= metrics["hedges/sent"] <= 0.3 * metrics["tries"]
     assert metrics["replica/0/in_flight"] == metrics["replica/1/in_flight"] == 0
 
 

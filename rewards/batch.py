@@ -1,7 +1,8 @@
 """Call a reward on a batch and hold it to its contract.
 
 Invariant: one finished score a rollout, in order, whatever the reward does short of hanging or killing the
-process: an exception, a wrong count or a value outside the stated range becomes REWARD_BUG.
+process: an exception, a wrong count or a value outside the stated range becomes REWARD_BUG, unless the exception
+is a RewardError, which says what it is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from rewards.description import Description, Mode
+from rewards.errors import RewardError
 from rewards.score import ClipView, Reward, RolloutView, Score, Status
 
 R = TypeVar("R")
@@ -52,8 +54,9 @@ def score_batch(
     if len(rollouts) > 1 and description.mode is Mode.PER_ROLLOUT:
         return [score_batch(guard, reward, description, [r], clips)[0] for r in rollouts]
     why = blame(error)
+    status = error.status if isinstance(error, RewardError) else Status.REWARD_BUG
     return [
-        Score(reward.name, None, Status.REWARD_BUG, explanation=why, version=reward.version, latency_s=share)
+        Score(reward.name, None, status, explanation=why, version=reward.version, latency_s=share)
         for _ in rollouts
     ]
 

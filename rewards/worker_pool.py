@@ -36,7 +36,7 @@ class WorkerLostError(RuntimeError):
     """The process died in the middle of a batch; the text says how. from_outside: it was killed by somebody
     (an operator, the kernel short of memory) rather than by what it was computing."""
 
-    def __init__(self, why: str, from_outside: bool) -> None:
+    def __init__(self, why: str, from_outside: bool = False) -> None:
         super().__init__(why)
         self.from_outside = from_outside
 

@@ -13,6 +13,8 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from policy.config_file import ConfigModel
+from rewards.address import RewardAddress
+from rewards.registry import is_remote
 from rl.advantages import Combine
 from sft.config import DataConfig
 
@@ -48,18 +50,62 @@ class GateConfig(ConfigModel):
     otherwise: float = 0.0
 
 
+class BreakerSection(ConfigModel):
+    """Arguments of rewards.breaker.BreakerConfig, for each server of a reward: it is left alone after `failures` in
+    a row or more than `share` of the last `window` tries, and probed after cool_down_s, doubling to most_s."""
+
+    failures: PositiveInt = 5
+    share: float = Field(0.6, gt=0, le=1)
+    window: PositiveInt = 20
+    cool_down_s: float = Field(1.0, gt=0)
+    most_s: float = Field(30.0, gt=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> BreakerSection:
+        if self.cool_down_s > self.most_s:
+            raise ValueError(f"breaker.cool_down_s {self.cool_down_s} is above breaker.most_s {self.most_s}")
+        return self
+
+
+class PauseSection(ConfigModel):
+    """When a reward fails systematically: more than missing_share of its scores missing over the last `groups`
+    groups (at least `at_least` of them). The job then pauses until the reward answers, for at most deadline_s, and
+    fails with the reason. A reward that leaves many rollouts unscored by design takes missing_share 1, which never
+    pauses."""
+
+    missing_share: float = Field(0.5, gt=0, le=1)
+    groups: int = Field(8, ge=1, le=64)
+    at_least: PositiveInt = 2
+    deadline_s: float = Field(600.0, gt=0)
+
+    @model_validator(mode="after")
+    def _reachable(self) -> PauseSection:
+        if self.at_least > self.groups:
+            raise ValueError(
+                f"pause.at_least {self.at_least} is above pause.groups {self.groups}: it never pauses"
+            )
+        return self
+
+
 class RewardConfig(ConfigModel):
     """One reward. source: a built-in name, an entry point, "package.module:attribute", or
-    "grpc://host:port/name" for a server that runs already; on_failure: what a missing score does to its
-    rollout or group; gate: see GateConfig; shadow: scored and charted, but moves nothing until it is promoted;
-    schedule: (step, factor) points that scale the weight, linear between them and constant outside; deadline_s: for
-    one group's scores with all retries; restarts: of a local server."""
+    "grpc://host:port/name" for a server that runs already ("grpc://h1:p1,h2:p2/name" for replicas of it);
+    on_failure: what a missing score does to its rollout or group; gate: see GateConfig; shadow: scored and charted,
+    but moves nothing until it is promoted; schedule: (step, factor) points that scale the weight, linear between
+    them and constant outside; deadline_s: for one group's scores with all retries; attempt_s: for one try (None: what
+    is left, half of it while another replica could follow); hedge: a second request to another replica where the
+    first is slower than 95 % of recent ones ("same_server": to the same one where there is no other); breaker, pause:
+    see there; restarts: of a local server."""
 
     name: str
     source: str
     weight: float = 1.0
     on_failure: Literal["drop_rollout", "drop_group", "neutral", "fail_job"] = "drop_rollout"
     deadline_s: float = Field(30.0, gt=0)
+    attempt_s: float | None = Field(None, gt=0)
+    hedge: bool | Literal["same_server"] = False
+    breaker: BreakerSection = BreakerSection()
+    pause: PauseSection = PauseSection()
     restarts: NonNegativeInt = 20
     gate: GateConfig | None = None
     shadow: bool = False
@@ -73,6 +119,13 @@ class RewardConfig(ConfigModel):
         if any(b <= a for a, b in pairwise(steps)):
             raise ValueError(f"schedule: steps {steps} must ascend")
         return points
+
+    @field_validator("source")
+    @classmethod
+    def _addressed(cls, source: str) -> str:
+        if is_remote(source):
+            RewardAddress.parse(source)
+        return source
 
 
 class AdvantageConfig(ConfigModel):

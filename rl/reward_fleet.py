@@ -10,8 +10,11 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from rewards.client import ClientConfig, RewardClient
+from rewards.breaker import BreakerConfig
+from rewards.client import RewardClient
+from rewards.client_config import ClientConfig
 from rewards.description import Description
+from rewards.hedging import HedgeConfig
 from rewards.launch import LaunchConfig, SupervisedServer
 from rewards.registry import RewardSource, is_remote
 from rewards.score import RolloutView, Score
@@ -29,6 +32,7 @@ class RewardFleet:
         self._job = job
         self.servers: dict[str, SupervisedServer] = {}
         self._clients: dict[str, RewardClient] = {}
+        self._missed: dict[str, tuple[tuple[RolloutView, ...], Clip]] = {}
 
     async def start(self, deadline_s: float = 60.0) -> dict[str, Description]:
         """Start what is local, wait for all. Raises LaunchError, TimeoutError or LookupError naming the reward."""
@@ -51,8 +55,7 @@ class RewardFleet:
 
     def _client(self, reward: RewardConfig, server: SupervisedServer | None) -> RewardClient:
         url = reward.source if server is None else server.url(reward.name)
-        config = ClientConfig(url, deadline_s=reward.deadline_s, job=self._job)
-        return RewardClient(config, name=reward.name)
+        return RewardClient(client_config(reward, url, self._job), name=reward.name)
 
     async def put(self, reward: RewardConfig, log_name: str, deadline_s: float = 60.0) -> Description:
         """Serve one more reward, or another source under a name that is served; the old server stops once the new
@@ -76,6 +79,7 @@ class RewardFleet:
 
     async def drop(self, name: str) -> None:
         """Stop asking a reward; its local server stops. A name that is not served is left alone."""
+        self._missed.pop(name, None)
         if (client := self._clients.pop(name, None)) is not None:
             await client.close()
         if (server := self.servers.pop(name, None)) is not None:
@@ -86,7 +90,27 @@ class RewardFleet:
         clips = {clip.clip_id: clip}
         names = list(self._clients)
         columns = await asyncio.gather(*(self._clients[name].score(rollouts, clips) for name in names))
-        return dict(zip(names, columns, strict=True))
+        scores = dict(zip(names, columns, strict=True))
+        for name, column in scores.items():
+            if any(score.value is None for score in column):
+                self._missed[name] = tuple(rollouts), clip
+        return scores
+
+    async def ask_again(self, name: str, deadline_s: float) -> list[Score]:
+        """Score once more the last group that a reward did not score in full: tells whether it answers again where
+        a health check could only tell that its server runs. Empty when it never missed a score."""
+        if name not in self._missed:
+            return []
+        rollouts, clip = self._missed[name]
+        return await self._clients[name].score(rollouts, {clip.clip_id: clip}, deadline_s)
+
+    def log_tail(self, name: str, lines: int = 5) -> str:
+        """The last lines of a local reward server's log, and whether its supervisor gave up; empty for a remote
+        one."""
+        server = self.servers.get(name)
+        if server is None:
+            return ""
+        return "\n".join(part for part in (server.failure, server.log_tail(lines)) if part)
 
     def metrics(self) -> dict[str, float]:
         """server/<name>/… and client counters."""
@@ -103,3 +127,17 @@ class RewardFleet:
             await client.close()
         for server in self.servers.values():
             server.stop()
+
+
+def client_config(reward: RewardConfig, url: str, job: str) -> ClientConfig:
+    """How the job talks to one reward."""
+    hedge = HedgeConfig(same_server=reward.hedge == "same_server") if reward.hedge else None
+    breaker = BreakerConfig(**reward.breaker.model_dump())
+    return ClientConfig(
+        url,
+        deadline_s=reward.deadline_s,
+        attempt_s=reward.attempt_s,
+        breaker=breaker,
+        hedge=hedge,
+        job=job,
+    )

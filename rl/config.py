@@ -92,10 +92,10 @@ class RewardConfig(ConfigModel):
     "grpc://host:port/name" for a server that runs already ("grpc://h1:p1,h2:p2/name" for replicas of it);
     on_failure: what a missing score does to its rollout or group; gate: see GateConfig; shadow: scored and charted,
     but moves nothing until it is promoted; schedule: (step, factor) points that scale the weight, linear between
-    them and constant outside; deadline_s: for one group's scores with all retries; attempt_s: for one try (None: what
-    is left, half of it while another replica could follow); hedge: a second request to another replica where the
-    first is slower than 95 % of recent ones ("same_server": to the same one where there is no other); breaker, pause:
-    see there; restarts: of a local server."""
+    them and constant outside; deadline_s: for one group's scores with all retries; attempt_s: for one try (None:
+    what is left, half of it while another replica could follow); hedge: a second request to another replica where
+    the first is slower than 95 % of recent ones ("same_server": to the same one where there is no other); breaker,
+    pause: see there; restarts: of a local server."""
 
     name: str
     source: str

@@ -55,6 +55,12 @@ def make_rollouts(
     )
 
 
+def unscored(rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
+    """The rollouts as they were before they were scored, to score them again."""
+    fresh = {"scores": (), "total": None, "advantage": None, "shares": {}}
+    return tuple(replace(r, **fresh, fate=Fate.TRAINED, fate_reason=None) for r in rollouts)
+
+
 def score_values(
     scores: Mapping[str, Sequence[Score]], rewards: Sequence[RewardConfig]
 ) -> dict[str, np.ndarray]:

@@ -27,20 +27,20 @@ from rl.checkpoint import latest_checkpoint, read_state, write_checkpoint
 from rl.cluster import connect, start_learner, start_worker
 from rl.config import JobConfig
 from rl.generation import Generator
-from rl.group_scoring import finish_group, make_rollouts, view
+from rl.group_scoring import finish_group, make_rollouts, unscored, view
 from rl.ledger import LedgerWriter
 from rl.live_rewards import LiveRewards
 from rl.metrics_log import MetricsLog
 from rl.probe import make_probe
-from rl.rollout import Fate, Group
+from rl.reward_health import RewardHealth, until_answering
+from rl.rollout import Fate, Group, Rollout
 from rl.rollout_worker import Dispatch
 from rl.rollups import step_metrics
 from rl.run_directory import RunDirectory
-from rl.run_registry import Phase, RunRegistry
+from rl.run_registry import EventKind, Phase, RunRegistry
 from rl.scalars import ScalarSinks
 from rl.training_batch import make_batch
 from rl.weight_sync import push_weights, verify
-from scenes.clip import Clip
 from scenes.store import ClipStore
 
 Progress = Callable[[int, int, dict[str, float]], None]
@@ -75,6 +75,7 @@ class GrpoJob:
         self._curator = BoltzmannCurator(
             self._store.ids, CuratorConfig(**config.curator.model_dump()), config.seed
         )
+        self._health = RewardHealth()
         self._ledger = LedgerWriter(self._run.path)
         self._metrics = MetricsLog(self._run.path)
         self._registry = RunRegistry(self._run.path)
@@ -120,6 +121,7 @@ class GrpoJob:
     def _restore(self, state: dict[str, Any]) -> None:
         self._step = int(state["step"])
         self._curator.load_state_dict(state["curator"])
+        self._health.load_state_dict(state["reward_health"])
         self._ledger.load_state_dict(state["ledger"])
         self._metrics.discard_after(self._step)
 
@@ -150,7 +152,10 @@ class GrpoJob:
         )
         self._in_force = await self._rewards.advance(step)
         draw = self._curator.choose(self.config.rollout.clips_per_step)
-        groups = await self._rollouts(step, draw.clip_ids)
+        groups = await self._answered(step, await self._rollouts(step, draw.clip_ids))
+        for group in groups:
+            if group.disagreement is not None:
+                self._curator.observe(group.clip_id, group.disagreement)
         generated = time.perf_counter()
         self._registry.set_state(Phase.TRAINING, step - 1, self.config.steps, f"step {step}: learning")
         batch = make_batch(step, groups)
@@ -168,6 +173,7 @@ class GrpoJob:
             **_uniform_reward(groups, draw),
             **self._rewards.fleet.metrics(),
             **self._generator.metrics(),
+            **self._health.metrics(),
             "sampling/probe_difference": probe,
             "perf/rollout_s": generated - began,
             "perf/train_s": trained - generated,
@@ -194,21 +200,50 @@ class GrpoJob:
             done[dispatch.group_id] = await self._score(step, dispatch, completions)
 
         await self._generator.run(dispatches, on_group)
-        groups = [done[dispatch.group_id] for dispatch in dispatches]
+        return [done[dispatch.group_id] for dispatch in dispatches]
+
+    async def _answered(self, step: int, groups: list[Group]) -> list[Group]:
+        """The step's groups, once no reward that moves the policy fails systematically: the job pauses for one that
+        does, and scores what it missed again. Raises RewardFailingError when it stays away."""
         for group in groups:
-            if group.disagreement is not None:
-                self._curator.observe(group.clip_id, group.disagreement)
-        return groups
+            names = [score.reward for score in group.rollouts[0].scores]
+            self._health.observe({n: [r.scores[k] for r in group.rollouts] for k, n in enumerate(names)})
+        failing = self._health.failing([reward for reward in self._in_force if reward.weight])
+        if not failing:
+            return groups
+        told = "; ".join(map(str, failing))
+        self._registry.set_state(Phase.PAUSED, step - 1, self.config.steps, told[:500])
+
+        def say(text: str) -> None:
+            self._registry.add_event(EventKind.WARNING, f"step {step}: {text}"[:2000])
+
+        await until_answering(self._rewards.fleet, failing, self._in_force, say)
+        names = [reward.name for reward in failing]
+        for name in names:
+            self._health.forget(name)
+        lost = [
+            any(score.value is None and score.reward in names for r in group.rollouts for score in r.scores)
+            for group in groups
+        ]
+        again = [
+            self._finish(step, unscored(g.rollouts)) for g, missed in zip(groups, lost, strict=True) if missed
+        ]
+        scored = iter(await asyncio.gather(*again))
+        return [next(scored) if missed else group for group, missed in zip(groups, lost, strict=True)]
 
     async def _score(self, step: int, dispatch: Dispatch, completions: list[Completion]) -> Group:
-        clip: Clip = self._store[self._store.index(dispatch.clip_id)].without_cameras()
+        clip = self._store[self._store.index(dispatch.clip_id)]
         speed = float(clip.ego_history[-1, 3])
         trajectories = [drive(completion, self._codec, speed) for completion in completions]
-        rollouts = make_rollouts(
-            dispatch.group_id, dispatch.clip_id, dispatch.seed, completions, trajectories
+        return await self._finish(
+            step,
+            make_rollouts(dispatch.group_id, dispatch.clip_id, dispatch.seed, completions, trajectories),
         )
+
+    async def _finish(self, step: int, rollouts: tuple[Rollout, ...]) -> Group:
+        clip = self._store[self._store.index(rollouts[0].clip_id)].without_cameras()
         scores = await self._rewards.fleet.score([view(rollout) for rollout in rollouts], clip)
-        version = int(completions[0].versions[0])
+        version = int(rollouts[0].completion.versions[0])
         group = finish_group(step, version, rollouts, scores, self._in_force, self.config.advantage)
         return _with_disagreement(group, self.config)
 
@@ -235,6 +270,7 @@ class GrpoJob:
             "config_sha256": digest(self.config),
             "curator": self._curator.state_dict(),
             "rewards": self._rewards.state_dict(),
+            "reward_health": self._health.state_dict(),
             "ledger": self._ledger.state_dict(),
         }
         write_checkpoint(self._run.checkpoints, self._step, state, save_learner)

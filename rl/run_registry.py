@@ -34,6 +34,7 @@ class Phase(StrEnum):
 
     STARTING = "starting"
     TRAINING = "training"
+    PAUSED = "paused"
     EVALUATING = "evaluating"
     FINISHED = "finished"
     FAILED = "failed"

@@ -29,6 +29,14 @@ class ComfortLimits:
 
 
 DEFAULT_LIMITS = ComfortLimits()
+FLAGS = (
+    "longitudinal_acceleration",
+    "lateral_acceleration",
+    "jerk",
+    "longitudinal_jerk",
+    "yaw_acceleration",
+    "yaw_rate",
+)
 
 
 def rate(values: np.ndarray) -> np.ndarray:

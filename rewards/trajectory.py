@@ -22,11 +22,11 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from rewards.annotation import clip_fault, drive_fault
+from rewards.annotation import FARTHEST_M, clip_fault, drive_fault, wild
 from rewards.collision import encounters
 from rewards.comfort import FLAGS, comfort_flags, mean_jerk, reverses
 from rewards.description import Component, Need
-from rewards.off_road import drivable_areas, off_road_share
+from rewards.off_road import off_road_share
 from rewards.score import ClipView, RolloutView, Score, Status
 from rewards.traffic import traffic
 from scenes.clip import Clip
@@ -134,19 +134,23 @@ class TrajectoryReward:
         actions = np.stack([r.actions for r in chosen if r.actions is not None])
         place = {clip_id: row for row, clip_id in enumerate(dict.fromkeys(r.clip_id for r in chosen))}
         clip = np.array([place[r.clip_id] for r in chosen])
+        unfit = wild(states, actions)
+        states[unfit] = actions[unfit] = 0.0
         parts = measure(states, actions, clip, [clips[clip_id] for clip_id in place], self.weights)
+        rows = np.stack(list(parts.values()), axis=1).tolist()
         values = combine(parts, self.weights).tolist()
-        names = list(parts)
-        for value, row in zip(values, np.stack(list(parts.values()), axis=1).tolist(), strict=True):
-            found = dict(zip(names, row, strict=True))
+        for value, row, bad in zip(values, rows, unfit.tolist(), strict=True):
+            if bad:
+                why = f"the drive holds numbers that are not finite or beyond {FARTHEST_M:g}"
+                yield self._missing(why)
+                continue
+            found = dict(zip(parts, row, strict=True))
             if value != value:
                 yield self._missing("off_road has a weight, but the clip has no drivable area; set it to 0")
                 continue
             if found["off_road"] != found["off_road"]:
                 del found["off_road"]
-            yield Score(
-                self.name, value, components=found, explanation=_tell(found), version=self.version
-            )
+            yield Score(self.name, value, components=found, explanation=_tell(found), version=self.version)
 
     def _missing(self, why: str) -> Score:
         return Score(self.name, None, Status.DATA, explanation=why, version=self.version)
@@ -176,7 +180,7 @@ def measure(
         "collision": met.collision.any(axis=-1).astype(float),
         "min_ttc": met.seconds.min(axis=-1),
         "short_ttc": (met.seconds < weights.ttc_threshold_s).mean(axis=-1),
-        "off_road": off_road_share(states, clip, clips, drivable_areas([one.road for one in clips])),
+        "off_road": off_road_share(states, clip, clips),
         "mean_jerk": mean_jerk(actions),
         "reverse": reverses(states).astype(float),
         "comfort": np.mean([flags[name] for name in FLAGS], axis=0),
@@ -209,6 +213,7 @@ def _tell(parts: dict[str, float]) -> str:
         faults.append(f"time to collision {parts['min_ttc']:.2f} s")
     if parts.get("off_road"):
         faults.append(f"off the road in {parts['off_road']:.0%} of the steps")
-    uncomfortable = [name for name in FLAGS if not parts[f"comfort/{name}"]]
-    limits = f"over the comfort limit in {', '.join(uncomfortable)}" if uncomfortable else ""
-    return "; ".join(filter(None, [told, *faults, limits]))
+    if parts["comfort"] < 1.0:
+        limits = [name for name in FLAGS if not parts[f"comfort/{name}"]]
+        faults.append(f"over the comfort limit in {', '.join(limits)}")
+    return "; ".join([told, *faults])

@@ -29,8 +29,8 @@ class Encounters(NamedTuple):
     seconds: np.ndarray
 
 
-class _Moving(NamedTuple):
-    """Bodies [M] over T steps, each array flat [M T] but half and radius [M, ...]."""
+class _Bodies(NamedTuple):
+    """M boxes over T steps. x, y, cos, sin, vx, vy: [M, T]; half: [M, 2] m; radius: [M] m around the centre."""
 
     x: np.ndarray
     y: np.ndarray
@@ -41,13 +41,11 @@ class _Moving(NamedTuple):
     half: np.ndarray
     radius: np.ndarray
 
-    def rows(self, name: str, chosen: np.ndarray, steps: int) -> np.ndarray:
-        return np.take(getattr(self, name).reshape(-1, steps), chosen, axis=0)
-
-    def boxes(self, flat: np.ndarray, steps: int) -> Box:
-        half = self.half[flat // steps]
-        columns = (column[flat] for column in self[:6])
-        return Box(*columns, half=(half[:, 0], half[:, 1]))
+    def boxes(self, row: np.ndarray, step: np.ndarray) -> Box:
+        """The boxes at pairs of row and step [K]."""
+        flat = row * self.x.shape[1] + step
+        x, y, cos, sin, vx, vy = (np.take(column, flat) for column in self[:6])
+        return Box(x, y, cos, sin, vx, vy, self.half[row, 0], self.half[row, 1])
 
 
 def encounters(
@@ -71,10 +69,10 @@ def encounters(
     pairs = max(CHUNK // steps, 1)
     for begin in range(0, len(rows), pairs):
         some, their = rows[begin : begin + pairs], user[begin : begin + pairs]
-        near = np.flatnonzero(_may_meet(ego, users, some, their, steps, horizon_s) & others.counted[their])
+        near = np.flatnonzero(_may_meet(ego, users, some, their, horizon_s) & others.counted[their])
         pair, step = near // steps, near % steps
-        mine, theirs = some[pair] * steps + step, their[pair] * steps + step
-        overlap, until = first_contact(ego.boxes(mine, steps), users.boxes(theirs, steps))
+        overlap, until = first_contact(ego.boxes(some[pair], step), users.boxes(their[pair], step))
+        mine = some[pair] * steps + step
         collision[mine[overlap]] = True
         np.minimum.at(seconds, mine, until)
     return Encounters(collision.reshape(count, steps), seconds.reshape(count, steps))
@@ -88,33 +86,31 @@ def collides(states: np.ndarray, clip: Clip, margin_m: float = 0.0) -> np.ndarra
     others = traffic([clip], states.shape[-2])
     sizes = np.tile(np.asarray(clip.ego_size, dtype=np.float64), (len(states), 1))
     found = encounters(states, np.zeros(len(states), dtype=np.intp), sizes, others, margin_m)
-    return found.collision.any(axis=-1)
+    return np.asarray(found.collision.any(axis=-1))
 
 
-def _ego(states: np.ndarray, sizes: np.ndarray, margin_m: float) -> _Moving:
-    cos, sin, speed = np.cos(states[..., 2]), np.sin(states[..., 2]), states[..., 3]
+def _ego(states: np.ndarray, sizes: np.ndarray, margin_m: float) -> _Bodies:
+    x, y, yaw, speed = np.moveaxis(states, -1, 0)
+    cos, sin = np.cos(yaw), np.sin(yaw)
     ahead, half = sizes[:, 3:], 0.5 * sizes[:, :2] + margin_m
-    columns = (states[..., 0] + ahead * cos, states[..., 1] + ahead * sin, cos, sin, speed * cos, speed * sin)
-    return _Moving(*(column.ravel() for column in columns), half, np.hypot(half[:, 0], half[:, 1]))
+    radius = np.hypot(half[:, 0], half[:, 1])
+    return _Bodies(x + ahead * cos, y + ahead * sin, cos, sin, speed * cos, speed * sin, half, radius)
 
 
-def _users(others: Traffic) -> _Moving:
+def _users(others: Traffic) -> _Bodies:
     x, y, yaw = np.moveaxis(others.poses, -1, 0)
     cos, sin = np.cos(yaw), np.sin(yaw)
-    columns = (x, y, cos, sin, others.speed * cos, others.speed * sin)
     radius = np.hypot(others.half[:, 0], others.half[:, 1])
-    return _Moving(*(column.ravel() for column in columns), others.half, radius)
+    return _Bodies(x, y, cos, sin, others.speed * cos, others.speed * sin, others.half, radius)
 
 
 def _may_meet(
-    ego: _Moving, users: _Moving, row: np.ndarray, user: np.ndarray, steps: int, horizon_s: float
+    ego: _Bodies, users: _Bodies, row: np.ndarray, user: np.ndarray, horizon_s: float
 ) -> np.ndarray:
     """[P, T] bool: whether the circles around the boxes of pairs [P] overlap at a step or would within the
     horizon. A cheap sieve that lets every contact through."""
-    dx = users.rows("x", user, steps) - ego.rows("x", row, steps)
-    dy = users.rows("y", user, steps) - ego.rows("y", row, steps)
-    vx = users.rows("vx", user, steps) - ego.rows("vx", row, steps)
-    vy = users.rows("vy", user, steps) - ego.rows("vy", row, steps)
+    dx, dy = users.x[user] - ego.x[row], users.y[user] - ego.y[row]
+    vx, vy = users.vx[user] - ego.vx[row], users.vy[user] - ego.vy[row]
     # The sieve's circles are a little larger, so that rounding never hides a contact of corners.
     reach = (1.0001 * (ego.radius[row] + users.radius[user]) + 1e-6)[:, None] ** 2
     closest = np.clip(-(dx * vx + dy * vy) / np.maximum(vx * vx + vy * vy, 1e-12), 0.0, horizon_s)

@@ -69,7 +69,7 @@ def comfort_flags(states: np.ndarray, limits: ComfortLimits = DEFAULT_LIMITS) ->
 
 
 def _continuous(yaw: np.ndarray) -> np.ndarray:
-    """Yaw [B, T] without jumps by a full turn; integrated yaw has none, and finding that out is the cheaper part."""
+    """Yaw [B, T] without jumps by a full turn; integrated yaw has none, and finding that out is cheaper."""
     return yaw if np.all(np.abs(np.diff(yaw, axis=-1)) < np.pi) else np.unwrap(yaw, axis=-1)
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 
 class Box(NamedTuple):
-    """K boxes. x, y: [K] m of the centre; cos, sin: [K] of the heading; vx, vy: [K] m/s; half: ([K], [K]) half
-    length and width m."""
+    """K boxes. x, y: [K] m of the centre; cos, sin: [K] of the heading; vx, vy: [K] m/s; half_length, half_width:
+    [K] m."""
 
     x: np.ndarray
     y: np.ndarray
@@ -22,7 +22,8 @@ class Box(NamedTuple):
     sin: np.ndarray
     vx: np.ndarray
     vy: np.ndarray
-    half: tuple[np.ndarray, np.ndarray]
+    half_length: np.ndarray
+    half_width: np.ndarray
 
 
 def first_contact(a: Box, b: Box) -> tuple[np.ndarray, np.ndarray]:
@@ -31,7 +32,7 @@ def first_contact(a: Box, b: Box) -> tuple[np.ndarray, np.ndarray]:
     velocity leaves the overlap as it is and the time at inf."""
     dx, dy, vx, vy = b.x - a.x, b.y - a.y, b.vx - a.vx, b.vy - a.vy
     cos, sin = np.abs(a.cos * b.cos + a.sin * b.sin), np.abs(a.cos * b.sin - a.sin * b.cos)
-    (long_a, wide_a), (long_b, wide_b) = a.half, b.half
+    long_a, wide_a, long_b, wide_b = a.half_length, a.half_width, b.half_length, b.half_width
     axes = (
         (a.cos, a.sin, long_a + long_b * cos + wide_b * sin),
         (-a.sin, a.cos, wide_a + long_b * sin + wide_b * cos),
@@ -42,7 +43,7 @@ def first_contact(a: Box, b: Box) -> tuple[np.ndarray, np.ndarray]:
     begin, end = gap.copy(), np.full_like(dx, np.inf)
     # Without relative motion along an axis the quotients are -inf and inf (the gap is closed for ever), or both
     # infinite with one sign (never); exactly touching they are NaN, which compares as "no contact".
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         for ux, uy, reach in axes:
             at, rate = ux * dx + uy * dy, ux * vx + uy * vy
             np.maximum(gap, np.abs(at) - reach, out=gap)

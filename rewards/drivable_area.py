@@ -188,7 +188,8 @@ def _edges(roads: Sequence[RoadMap | None]) -> tuple[Edges, np.ndarray]:
     """All edges [E] and the clip [E] of each."""
     rings = [(i, np.asarray(ring)) for i, road in enumerate(roads) if road for ring in road.drivable]
     if not rings:
-        return Edges(*np.zeros((5, 0)), np.zeros(0, dtype=np.int32)), np.zeros(0, dtype=np.intp)
+        none = np.zeros(0)
+        return Edges(none, none, none, none, none, none.astype(np.int32)), none.astype(np.intp)
     lengths = np.array([len(ring) for _, ring in rings])
     start = np.cumsum(lengths) - lengths
     here = np.concatenate([ring for _, ring in rings]).astype(np.float64)

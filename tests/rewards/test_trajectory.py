@@ -15,7 +15,7 @@ from rewards.collision import collides
 from rewards.comfort import ComfortLimits, comfort_flags, mean_jerk, rate
 from rewards.description import describe
 from rewards.score import Status
-from rewards.trajectory import TrajectoryReward, TrajectoryWeights, combine, measures
+from rewards.trajectory import TrajectoryReward, TrajectoryWeights, combine, measure
 from scenes.dynamics import integrate
 
 CLIP = make_clip()
@@ -115,9 +115,10 @@ def test_every_value_is_within_the_stated_range(drive, fde, comfort):
     reward = TrajectoryReward(fde=fde, comfort=comfort)
     (found,) = reward.score([rollout(drive=drive)], {"c0": make_clip(agents=parked_car(20.0, 1.0))})
     assert reward.low - 1e-9 <= found.value <= reward.high
-    for component in describe(reward).components:
-        assert component.low <= found.components[component.name] <= component.high
-    assert set(found.components) == {c.name for c in reward.components}
+    stated = {component.name: component for component in describe(reward).components}
+    for name, number in found.components.items():
+        assert stated[name].low <= number <= stated[name].high
+    assert set(stated) - set(found.components) == {"off_road"}  # the clip has no drivable area
 
 
 @given(hnp.arrays(np.float64, (3, 64, 2), elements=st.floats(-3.0, 2.0)))
@@ -184,7 +185,8 @@ def test_jerk_is_the_mean_change_of_acceleration_per_second():
 
 def test_combine_follows_the_weights():
     weights = TrajectoryWeights()
-    parts = measures(np.stack([integrate(actions(-1.0), SPEED)]), actions(-1.0)[None], CLIP)
+    drive, states = actions(-1.0)[None], integrate(actions(-1.0), SPEED)[None]
+    parts = measure(states, drive, np.zeros(1, int), [CLIP], weights)
     parts["collision"] = np.array([1.0])
     assert combine(parts, weights)[0] == pytest.approx(
         -min(parts["ade"][0] / 3, 2) - 1.0 - 0.25 * parts["reverse"][0]

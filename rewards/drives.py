@@ -53,7 +53,7 @@ def _with_start(states: np.ndarray, actions: np.ndarray) -> np.ndarray:
 
 def _measure(full: np.ndarray, lanes: Sequence[ReferenceLane | None], fronts: Sequence[float]) -> list[Drive]:
     turned = (full[:, -1, 2] - full[:, 0, 2]).tolist()
-    reverses = (full[..., 3] < REVERSING_MPS).any(axis=-1).tolist()
+    reverses = np.any(full[..., 3] < REVERSING_MPS, axis=-1)
     columns = zip(
         full,
         longitudinal_batch(full),
@@ -71,7 +71,7 @@ def _measure(full: np.ndarray, lanes: Sequence[ReferenceLane | None], fronts: Se
             lateral=lateral,
             turned=turn,
             frame=frame,
-            reverses=reverse,
+            reverses=bool(reverse),
             stop_gap=None if frame.stop_line is None else frame.stop_line - front,
         )
         for states, longitudinal, lateral, turn, frame, reverse, front in columns

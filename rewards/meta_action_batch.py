@@ -28,8 +28,11 @@ LONGITUDINAL = tuple(LongitudinalAction)
 LATERAL = tuple(LateralAction)
 LON = {action: code for code, action in enumerate(LONGITUDINAL)}
 LAT = {action: code for code, action in enumerate(LATERAL)}
-SHORTEST_LONGITUDINAL = {**dict.fromkeys(LONGITUDINAL, 8), LongitudinalAction.MAINTAIN_SPEED: 12}
-SHORTEST_LATERAL = dict.fromkeys(LATERAL, 10)
+SHORTEST_LONGITUDINAL: dict[Action, int] = {
+    **dict.fromkeys(LONGITUDINAL, 8),
+    LongitudinalAction.MAINTAIN_SPEED: 12,
+}
+SHORTEST_LATERAL: dict[Action, int] = dict.fromkeys(LATERAL, 10)
 
 
 def longitudinal_batch(states: np.ndarray) -> list[tuple[Segment, ...]]:

@@ -113,14 +113,16 @@ def project(points: ArrayLike, polyline: ArrayLike) -> tuple[np.ndarray, np.ndar
     start, step = line[near], np.diff(line, axis=0)[near]
     length = np.linalg.norm(step, axis=-1)
     tangent = step / length[:, None]
-    offset = points[..., None, :] - start
-    along = np.clip(np.sum(offset * tangent, axis=-1), 0.0, length)
-    across = tangent[:, 0] * offset[..., 1] - tangent[:, 1] * offset[..., 0]
-    distance = np.linalg.norm(offset - along[..., None] * tangent, axis=-1)
-    best = np.argmin(distance, axis=-1)[..., None]
-    s = at[best[..., 0]] + np.take_along_axis(along, best, axis=-1)[..., 0]
-    side = np.where(np.take_along_axis(across, best, axis=-1)[..., 0] < 0.0, -1.0, 1.0)
-    return s, side * np.take_along_axis(distance, best, axis=-1)[..., 0]
+    # Axis by axis: sums over a last axis of two are slow.
+    dx, dy = points[..., 0, None] - start[:, 0], points[..., 1, None] - start[:, 1]
+    along = np.clip(dx * tangent[:, 0] + dy * tangent[:, 1], 0.0, length)
+    dx, dy = dx - along * tangent[:, 0], dy - along * tangent[:, 1]
+    distance = np.sqrt(dx * dx + dy * dy)
+    best = np.argmin(distance, axis=-1)
+    along, distance = (np.take_along_axis(v, best[..., None], axis=-1)[..., 0] for v in (along, distance))
+    offset = points - start[best]
+    across = tangent[best, 0] * offset[..., 1] - tangent[best, 1] * offset[..., 0]
+    return at[best] + along, np.where(across < 0.0, -1.0, 1.0) * distance
 
 
 def _segments_near(points: np.ndarray, line: np.ndarray) -> np.ndarray:

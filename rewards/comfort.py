@@ -29,6 +29,14 @@ class ComfortLimits:
 
 
 DEFAULT_LIMITS = ComfortLimits()
+FLAGS = (
+    "longitudinal_acceleration",
+    "lateral_acceleration",
+    "jerk",
+    "longitudinal_jerk",
+    "yaw_acceleration",
+    "yaw_rate",
+)
 
 
 def rate(values: np.ndarray) -> np.ndarray:
@@ -47,7 +55,7 @@ def comfort_flags(states: np.ndarray, limits: ComfortLimits = DEFAULT_LIMITS) ->
     along = np.cos(yaw) * vx + np.sin(yaw) * vy
     across = -np.sin(yaw) * vx + np.cos(yaw) * vy
     acceleration = rate(along)
-    yaw_rate = rate(np.unwrap(yaw, axis=-1))
+    yaw_rate = rate(_continuous(yaw))
     passes = {
         "longitudinal_acceleration": (acceleration > limits.lowest_acceleration)
         & (acceleration < limits.highest_acceleration),
@@ -58,6 +66,11 @@ def comfort_flags(states: np.ndarray, limits: ComfortLimits = DEFAULT_LIMITS) ->
         "yaw_rate": np.abs(yaw_rate) < limits.yaw_rate,
     }
     return {name: steps.all(axis=-1) for name, steps in passes.items()}
+
+
+def _continuous(yaw: np.ndarray) -> np.ndarray:
+    """Yaw [B, T] without jumps by a full turn; integrated yaw has none, and finding that out is cheaper."""
+    return yaw if np.all(np.abs(np.diff(yaw, axis=-1)) < np.pi) else np.unwrap(yaw, axis=-1)
 
 
 def mean_jerk(actions: np.ndarray) -> np.ndarray:

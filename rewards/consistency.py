@@ -29,10 +29,11 @@ from rewards.consistency_rules import (
 )
 from rewards.decision_phrases import Speed
 from rewards.description import Component, Need
-from rewards.drive import STANDSTILL_MPS, Drive, front_m, measure
+from rewards.drive import STANDSTILL_MPS, Drive, front_m
+from rewards.drives import measure_batch
 from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, parse_intent
-from rewards.lane_frame import ReferenceLane, reference_lane
+from rewards.lane_frame import reference_lane
 from rewards.meta_actions import LongitudinalAction
 from rewards.score import ClipView, RolloutView, Score
 from scenes.decisions import Direction, Longitudinal
@@ -62,16 +63,23 @@ class ConsistencyReward:
         """One score a rollout; see the module."""
         wanted = {rollout.clip_id for rollout in rollouts}
         lanes = {clip_id: reference_lane(clips[clip_id].road) for clip_id in wanted}
-        return [self._score(r, lanes[r.clip_id], front_m(clips[r.clip_id])) for r in rollouts]
+        driven = [r for r in rollouts if r.states is not None and r.actions is not None]
+        drives = measure_batch(
+            [r.states for r in driven if r.states is not None],
+            [r.actions for r in driven if r.actions is not None],
+            [lanes[r.clip_id] for r in driven],
+            [front_m(clips[r.clip_id]) for r in driven],
+        )
+        by_rollout = {id(r): drive for r, drive in zip(driven, drives, strict=True)}
+        return [self._score(r, by_rollout.get(id(r))) for r in rollouts]
 
-    def _score(self, rollout: RolloutView, lane: ReferenceLane | None, front: float) -> Score:
-        if rollout.states is None or rollout.actions is None:
+    def _score(self, rollout: RolloutView, drive: Drive | None) -> Score:
+        if drive is None:
             return self._result(0.0, 0.0, 0.0, f"invalid completion: {rollout.reason or 'no trajectory'}")
         intent = parse_intent(rollout.text)
         if not intent.parsed:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
             return self._result(0.0, 0.0, 0.0, f"unparsable: {why}")
-        drive = measure(rollout.states, rollout.actions, lane, front)
         speed, path = check(intent, drive)
         if LINE_CAUSES & parse_factors(rollout.text):
             speed += stop_line_faults(intent, drive)

@@ -34,7 +34,7 @@ class Drive:
 
     def peak_shift(self, side: int) -> float:
         """Largest sideways displacement m towards `side` (+1 left, -1 right) since t0."""
-        return float((side * self.frame.shift).max())
+        return self.frame.reach[0 if side > 0 else 1]
 
     @property
     def final_shift(self) -> float:

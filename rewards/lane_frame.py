@@ -9,6 +9,7 @@ bend but not a turn from one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -51,10 +52,16 @@ class LaneFrame:
     mapped: bool
     stop_line: float | None
 
-    @property
+    # The rules ask for these many times a drive.
+    @cached_property
     def shift(self) -> np.ndarray:
         """Sideways displacement [K] m since t0, left positive."""
         return self.offset - self.offset[0]
+
+    @cached_property
+    def reach(self) -> tuple[float, float]:
+        """Largest sideways displacement m since t0: to the left, to the right."""
+        return float(self.shift.max()), -float(self.shift.min())
 
 
 def reference_lane(road: RoadMap | None) -> ReferenceLane | None:

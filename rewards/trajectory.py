@@ -1,39 +1,53 @@
-"""The trajectory reward: distance to the expert, collision, jerk, reversing, comfort.
+"""The trajectory reward: distance to the expert, collision, time to collision, off-road, jerk, reversing, comfort.
 
 value = - ade·min(ADE / ade_scale_m, ade_cap) - fde·min(FDE / ade_scale_m, ade_cap)
-        - collision·1[collision] - jerk·min(jerk / jerk_scale, jerk_cap)
+        - squared_l2·min(squared L2 / ade_scale_m², ade_cap²)
+        - collision·1[collision] - ttc·max(0, 1 - min TTC / ttc_threshold_s) - short_ttc·share of short TTC
+        - off_road·share off the road - jerk·min(jerk / jerk_scale, jerk_cap)
         - reverse·1[reverses] - comfort·(1 - share of comfort flags passed)
 
 Highest 0 (the expert itself, without jerk). An invalid completion is the policy's own fault and gets the
-lowest value of the range, with its reason. Source of the form and the default weights: equation 11 of the
-Alpamayo-R1 paper (arXiv 2511.00088; squared distance there, capped distance here so that one outlier does not
-rule a group), with weights from this project's learnability probe.
+lowest value of the range, with its reason; a clip without a drivable area has no off-road component, and where that
+one has a weight, no value. Source of the form and the default weights: equation 11 of the Alpamayo-R1 paper (arXiv
+2511.00088; squared distance there, which is `squared_l2` here; by default the capped distance instead, so that one
+outlier does not rule a group), with weights from this project's learnability probe. docs/rewards-trajectory.md has
+every component with its formula.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 
 import numpy as np
 
-from rewards.collision import collides
-from rewards.comfort import comfort_flags, mean_jerk, reverses
+from rewards.annotation import FARTHEST_M, clip_fault, drive_fault, wild
+from rewards.collision import encounters
+from rewards.comfort import FLAGS, comfort_flags, mean_jerk, reverses
 from rewards.description import Component, Need
+from rewards.off_road import off_road_share
 from rewards.score import ClipView, RolloutView, Score, Status
+from rewards.traffic import traffic
 from scenes.clip import Clip
 
 INF = float("inf")
+CHUNK = 256
+"""Rollouts measured at once; memory is bounded by it, whatever the batch."""
 
 
 @dataclass(frozen=True)
 class TrajectoryWeights:
-    """See the module. Distances in m, jerk in m/s³; collision_margin_m grows the ego box on every side."""
+    """See the module. Distances in m, jerk in m/s³, times in s; collision_margin_m grows the ego box on every side,
+    for collision and time to collision alike. ValueError for a scale, cap or threshold that cannot be one."""
 
     ade: float = 1.0
     fde: float = 0.0
+    squared_l2: float = 0.0
     collision: float = 1.0
+    ttc: float = 0.0
+    short_ttc: float = 0.0
+    off_road: float = 0.0
     jerk: float = 0.02
     reverse: float = 0.25
     comfort: float = 0.0
@@ -42,35 +56,43 @@ class TrajectoryWeights:
     jerk_scale: float = 5.0
     jerk_cap: float = 2.0
     collision_margin_m: float = 0.0
+    ttc_horizon_s: float = 3.0
+    ttc_threshold_s: float = 1.5
+
+    def __post_init__(self) -> None:
+        for name in ("ade_scale_m", "jerk_scale", "ttc_horizon_s", "ttc_threshold_s"):
+            if not 0.0 < getattr(self, name) < INF:
+                raise ValueError(f"{name} is {getattr(self, name)}; pass a positive number")
+        if self.ttc_threshold_s > self.ttc_horizon_s:
+            why = f"{self.ttc_threshold_s:g} s is beyond ttc_horizon_s {self.ttc_horizon_s:g} s"
+            raise ValueError(f"ttc_threshold_s {why}; look at least as far ahead")
+        for field in fields(self):
+            if not 0.0 <= getattr(self, field.name) < INF:
+                raise ValueError(f"{field.name} is {getattr(self, field.name)}; pass a number of at least 0")
 
     @property
     def lowest(self) -> float:
         """The lower end of the value's range."""
-        distance = (self.ade + self.fde) * self.ade_cap
-        return -(distance + self.collision + self.jerk * self.jerk_cap + self.reverse + self.comfort)
-
-
-FLAGS = (
-    "longitudinal_acceleration",
-    "lateral_acceleration",
-    "jerk",
-    "longitudinal_jerk",
-    "yaw_acceleration",
-    "yaw_rate",
-)
+        distance = (self.ade + self.fde) * self.ade_cap + self.squared_l2 * self.ade_cap**2
+        danger = self.collision + self.ttc + self.short_ttc + self.off_road
+        return -(distance + danger + self.jerk * self.jerk_cap + self.reverse + self.comfort)
 
 
 class TrajectoryReward:
-    """Distance to the expert's drive, collisions, jerk and comfort of the predicted trajectory."""
+    """Distance to the expert's drive, danger, jerk and comfort of the predicted trajectory."""
 
     name = "trajectory"
-    version = "1"
+    version = "2"
     high = 0.0
-    needs = (Need.TRAJECTORY, Need.AGENTS)
+    needs = (Need.TRAJECTORY, Need.AGENTS, Need.MAP)
     components = (
         Component("ade", 0.0, INF, "mean distance to the expert over all steps, m"),
         Component("fde", 0.0, INF, "distance to the expert at the last step, m"),
+        Component("squared_l2", 0.0, INF, "mean squared distance to the expert over all steps, m²"),
         Component("collision", 0.0, 1.0, "1: the ego box overlaps a road user's"),
+        Component("min_ttc", 0.0, INF, "least time to collision over all steps, s; the horizon at most"),
+        Component("short_ttc", 0.0, 1.0, "share of steps with a time to collision below the threshold"),
+        Component("off_road", 0.0, 1.0, "share of steps off the drivable area; absent without one"),
         Component("mean_jerk", 0.0, INF, "mean change of acceleration, m/s³"),
         Component("reverse", 0.0, 1.0, "1: drives backwards"),
         Component("comfort", 0.0, 1.0, "share of the comfort flags passed"),
@@ -83,51 +105,82 @@ class TrajectoryReward:
         self.low = self.weights.lowest
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
-        """One score a rollout; see the module. DATA when the clip's horizon differs from the rollout's."""
-        scores: dict[int, Score] = {}
-        by_clip: dict[str, list[int]] = defaultdict(list)
+        """One score a rollout; see the module. DATA where clip or drive are unfit: see rewards.annotation."""
+        scores: list[Score | None] = [None] * len(rollouts)
+        unfit = {clip_id: clip_fault(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
+        by_steps: dict[int, list[int]] = defaultdict(list)
         for index, rollout in enumerate(rollouts):
-            clip = clips[rollout.clip_id]
             if rollout.states is None or rollout.actions is None:
                 why = f"invalid completion: {rollout.reason or 'no trajectory'}"
                 scores[index] = Score(self.name, self.low, explanation=why, version=self.version)
-            elif len(rollout.states) != len(clip.ego_future):
-                why = f"{len(rollout.states)} predicted steps, {len(clip.ego_future)} expert steps"
-                scores[index] = Score(self.name, None, Status.DATA, explanation=why, version=self.version)
+                continue
+            why = unfit[rollout.clip_id] or drive_fault(rollout, clips[rollout.clip_id]) or ""
+            if why:
+                scores[index] = self._missing(why)
             else:
-                by_clip[rollout.clip_id].append(index)
-        for clip_id, indices in by_clip.items():
-            chosen = [rollouts[i] for i in indices]
-            states = np.stack([r.states for r in chosen if r.states is not None])
-            actions = np.stack([r.actions for r in chosen if r.actions is not None])
-            scores.update(zip(indices, self._score_clip(states, actions, clips[clip_id]), strict=True))
-        return [scores[i] for i in range(len(rollouts))]
+                by_steps[len(rollout.states)].append(index)
+        for indices in by_steps.values():
+            # Siblings side by side, so that a chunk prepares as few clips as can be.
+            indices.sort(key=lambda i: rollouts[i].clip_id)
+            for first in range(0, len(indices), CHUNK):
+                some = indices[first : first + CHUNK]
+                for index, score in zip(some, self._score([rollouts[i] for i in some], clips), strict=True):
+                    scores[index] = score
+        return [score for score in scores if score is not None]
 
-    def _score_clip(self, states: np.ndarray, actions: np.ndarray, clip: Clip) -> list[Score]:
-        parts = measures(states, actions, clip, self.weights.collision_margin_m)
-        values = combine(parts, self.weights)
-        return [
-            Score(
-                self.name,
-                float(values[row]),
-                components={name: float(column[row]) for name, column in parts.items()},
-                explanation=_tell({name: float(column[row]) for name, column in parts.items()}),
-                version=self.version,
-            )
-            for row in range(len(states))
-        ]
+    def _score(self, chosen: Sequence[RolloutView], clips: ClipView) -> Iterable[Score]:
+        """Scores of fit rollouts of one horizon."""
+        states = np.stack([r.states for r in chosen if r.states is not None])
+        actions = np.stack([r.actions for r in chosen if r.actions is not None])
+        place = {clip_id: row for row, clip_id in enumerate(dict.fromkeys(r.clip_id for r in chosen))}
+        clip = np.array([place[r.clip_id] for r in chosen])
+        unfit = wild(states, actions)
+        states[unfit] = actions[unfit] = 0.0
+        parts = measure(states, actions, clip, [clips[clip_id] for clip_id in place], self.weights)
+        rows = np.stack(list(parts.values()), axis=1).tolist()
+        values = combine(parts, self.weights).tolist()
+        for value, row, bad in zip(values, rows, unfit.tolist(), strict=True):
+            if bad:
+                why = f"the drive holds numbers that are not finite or beyond {FARTHEST_M:g}"
+                yield self._missing(why)
+                continue
+            found = dict(zip(parts, row, strict=True))
+            if value != value:
+                yield self._missing("off_road has a weight, but the clip has no drivable area; set it to 0")
+                continue
+            if found["off_road"] != found["off_road"]:
+                del found["off_road"]
+            yield Score(self.name, value, components=found, explanation=_tell(found), version=self.version)
+
+    def _missing(self, why: str) -> Score:
+        return Score(self.name, None, Status.DATA, explanation=why, version=self.version)
 
 
-def measures(
-    states: np.ndarray, actions: np.ndarray, clip: Clip, margin_m: float = 0.0
+def measure(
+    states: np.ndarray,
+    actions: np.ndarray,
+    clip: np.ndarray,
+    clips: Sequence[Clip],
+    weights: TrajectoryWeights,
 ) -> dict[str, np.ndarray]:
-    """Component name → [B] of states [B, T, 4] and actions [B, T, 2] driven in a clip."""
-    distance = np.linalg.norm(states[..., :2] - clip.ego_future[:, :2], axis=-1)
+    """Component name → [R] of states [R, T, 4] and actions [R, T, 2], row r driven in clips[clip[r]]; off_road
+    is NaN where there is no drivable area. Every clip's future has T steps."""
+    expert = np.stack([one.ego_future[:, :2] for one in clips])[clip]
+    apart = states[..., :2] - expert
+    squared = apart[..., 0] ** 2 + apart[..., 1] ** 2
+    distance = np.sqrt(squared)
+    sizes = np.array([one.ego_size for one in clips], dtype=np.float64)[clip]
+    others = traffic(clips, states.shape[1])
+    met = encounters(states, clip, sizes, others, weights.collision_margin_m, weights.ttc_horizon_s)
     flags = comfort_flags(states)
     return {
         "ade": distance.mean(axis=-1),
         "fde": distance[:, -1],
-        "collision": collides(states, clip, margin_m).astype(float),
+        "squared_l2": squared.mean(axis=-1),
+        "collision": met.collision.any(axis=-1).astype(float),
+        "min_ttc": met.seconds.min(axis=-1),
+        "short_ttc": (met.seconds < weights.ttc_threshold_s).mean(axis=-1),
+        "off_road": off_road_share(states, clip, clips),
         "mean_jerk": mean_jerk(actions),
         "reverse": reverses(states).astype(float),
         "comfort": np.mean([flags[name] for name in FLAGS], axis=0),
@@ -136,21 +189,31 @@ def measures(
 
 
 def combine(parts: dict[str, np.ndarray], weights: TrajectoryWeights) -> np.ndarray:
-    """Value [B] of measured parts; the formula of the module."""
+    """Value [R] of measured parts; the formula of the module. NaN where off_road counts and there is none."""
     w = weights
-    return -(
+    lost = (
         w.ade * np.minimum(parts["ade"] / w.ade_scale_m, w.ade_cap)
         + w.fde * np.minimum(parts["fde"] / w.ade_scale_m, w.ade_cap)
+        + w.squared_l2 * np.minimum(parts["squared_l2"] / w.ade_scale_m**2, w.ade_cap**2)
         + w.collision * parts["collision"]
+        + w.ttc * np.maximum(1.0 - parts["min_ttc"] / w.ttc_threshold_s, 0.0)
+        + w.short_ttc * parts["short_ttc"]
         + w.jerk * np.minimum(parts["mean_jerk"] / w.jerk_scale, w.jerk_cap)
         + w.reverse * parts["reverse"]
         + w.comfort * (1.0 - parts["comfort"])
     )
+    # Without a weight it must not spread its NaN.
+    return -(lost + w.off_road * parts["off_road"] if w.off_road else lost)
 
 
 def _tell(parts: dict[str, float]) -> str:
     told = f"ADE {parts['ade']:.2f} m, FDE {parts['fde']:.2f} m"
     faults = [name for name in ("collision", "reverse") if parts[name]]
-    uncomfortable = [name for name in FLAGS if not parts[f"comfort/{name}"]]
-    limits = f"over the comfort limit in {', '.join(uncomfortable)}" if uncomfortable else ""
-    return "; ".join(filter(None, [told, *faults, limits]))
+    if parts["short_ttc"] and not parts["collision"]:
+        faults.append(f"time to collision {parts['min_ttc']:.2f} s")
+    if parts.get("off_road"):
+        faults.append(f"off the road in {parts['off_road']:.0%} of the steps")
+    if parts["comfort"] < 1.0:
+        limits = [name for name in FLAGS if not parts[f"comfort/{name}"]]
+        faults.append(f"over the comfort limit in {', '.join(limits)}")
+    return "; ".join([told, *faults])

@@ -9,6 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+FEW = 2048
+"""Pairs of point and segment below which looking for the near ones costs more than it saves."""
 _CORNER_SIGNS = np.array([[1.0, 1.0], [-1.0, 1.0], [-1.0, -1.0], [1.0, -1.0]])
 
 
@@ -106,17 +108,38 @@ def project(points: ArrayLike, polyline: ArrayLike) -> tuple[np.ndarray, np.ndar
     points, line = np.asarray(points, dtype=np.float64), np.asarray(polyline, dtype=np.float64)
     if len(line) < 2:
         raise ValueError(f"a polyline of {len(line)} points cannot be projected on; pass at least 2")
-    step = np.diff(line, axis=0)
+    near = _segments_near(points.reshape(-1, 2), line)
+    at = arc_length(line)[near]
+    start, step = line[near], np.diff(line, axis=0)[near]
     length = np.linalg.norm(step, axis=-1)
     tangent = step / length[:, None]
-    offset = points[..., None, :] - line[:-1]
-    along = np.clip(np.sum(offset * tangent, axis=-1), 0.0, length)
-    across = tangent[:, 0] * offset[..., 1] - tangent[:, 1] * offset[..., 0]
-    distance = np.linalg.norm(offset - along[..., None] * tangent, axis=-1)
-    best = np.argmin(distance, axis=-1)[..., None]
-    s = arc_length(line)[best[..., 0]] + np.take_along_axis(along, best, axis=-1)[..., 0]
-    side = np.where(np.take_along_axis(across, best, axis=-1)[..., 0] < 0.0, -1.0, 1.0)
-    return s, side * np.take_along_axis(distance, best, axis=-1)[..., 0]
+    # Axis by axis: sums over a last axis of two are slow.
+    dx, dy = points[..., 0, None] - start[:, 0], points[..., 1, None] - start[:, 1]
+    along = np.clip(dx * tangent[:, 0] + dy * tangent[:, 1], 0.0, length)
+    dx, dy = dx - along * tangent[:, 0], dy - along * tangent[:, 1]
+    distance = np.sqrt(dx * dx + dy * dy)
+    best = np.argmin(distance, axis=-1)
+    along, distance = (np.take_along_axis(v, best[..., None], axis=-1)[..., 0] for v in (along, distance))
+    offset = points - start[best]
+    across = tangent[best, 0] * offset[..., 1] - tangent[best, 1] * offset[..., 0]
+    return at[best] + along, np.where(across < 0.0, -1.0, 1.0) * distance
+
+
+def _segments_near(points: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """Indices, in order, of the segments of a polyline that can be nearest to any of points [N, 2]: those no
+    further from the points' bounding box than the farthest of the points is from some vertex."""
+    few = len(points) * len(line) <= FEW
+    if few or not np.isfinite(points).all():
+        return np.arange(len(line) - 1)
+    low, high = points.min(axis=0), points.max(axis=0)
+    vertices = line[:: max(len(line) // 32, 1)]
+    squares = np.sum(points**2, axis=-1)[:, None] + np.sum(vertices**2, axis=-1) - 2.0 * points @ vertices.T
+    # Rounding of the squares must not make the bound too tight.
+    size = 1.0 + max(float(np.abs(points).max()), float(np.abs(vertices).max()))
+    farthest = np.sqrt(max(float(squares.min(axis=-1).max()), 0.0) + 1e-12 * size**2)
+    ends = np.stack([line[:-1], line[1:]])
+    gap = np.maximum(np.maximum(low - ends.max(axis=0), ends.min(axis=0) - high), 0.0)
+    return np.flatnonzero(np.linalg.norm(gap, axis=-1) <= farthest)
 
 
 def locate(s: ArrayLike, d: ArrayLike, polyline: ArrayLike) -> np.ndarray:

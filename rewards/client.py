@@ -22,6 +22,7 @@ from rewards.description import Description, Mode, Need
 from rewards.lru import Lru
 from rewards.registry import REMOTE
 from rewards.score import ClipView, RolloutView, Score, Status
+from rewards.secret_files import secret_reader
 from rewards.wire import reward_pb2 as pb
 from rewards.wire import reward_pb2_grpc
 from rewards.wire.arrays import WireError
@@ -56,7 +57,8 @@ KNOWN_CLIPS = 4_096
 @dataclass(frozen=True)
 class ClientConfig:
     """url: "grpc://host:port/name"; deadline_s: for a whole batch with its retries; attempts: the most tries;
-    attempt_s: deadline of one try (None: what is left); concurrency: calls in flight at once."""
+    attempt_s: deadline of one try (None: what is left); concurrency: calls in flight at once; token_file or
+    token_env: where the bearer token is, never the token itself; a file is read again when it changes."""
 
     url: str
     deadline_s: float = 30.0
@@ -65,7 +67,8 @@ class ClientConfig:
     concurrency: int = 16
     backoff: Backoff = field(default_factory=Backoff)
     tls: Tls | None = None
-    token: str | None = None
+    token_file: str | None = None
+    token_env: str | None = None
     job: str = ""
 
     @property
@@ -118,7 +121,11 @@ class RewardClient:
         )
         self._stub = reward_pb2_grpc.RewardServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
-        self._metadata = (("authorization", f"Bearer {config.token}"),) if config.token else ()
+        self._token = secret_reader(config.token_file, config.token_env)
+
+    @property
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        return () if self._token is None else (("authorization", f"Bearer {self._token()}"),)
 
     async def close(self) -> None:
         """Close the channel; calls in flight end as missing."""

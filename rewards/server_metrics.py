@@ -37,6 +37,12 @@ class ServerMetrics:
             ["reward"],
             registry=self.registry,
         )
+        self.refused = Counter(
+            "ar1_reward_refused",
+            "Calls refused before scoring, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
         self.clips = Gauge("ar1_reward_clips_held", "Clips in the context cache", registry=self.registry)
 
     def serve(self, port: int) -> int:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 
 from rewards.description import Component, Description, Mode, Need
+from rewards.redaction import redact
 from rewards.score import RolloutView, Score, Status
 from rewards.wire import reward_pb2 as pb
 from rewards.wire.arrays import WireError, decode_as, encode
+from rewards.wire.clips import MOST_ID_CHARS
 
 PROTOCOL = 1
 MESSAGE_BYTES = 64 * 2**20
@@ -51,9 +53,12 @@ def decode_rollout(message: pb.Rollout) -> RolloutView:
     """Unpack and validate one rollout; WireError says what is wrong with it."""
     if not message.rollout_id or not message.clip_id:
         raise WireError("rollout: rollout_id and clip_id must not be empty")
-    size = len(message.text.encode())
-    if size > TEXT_BYTES:
-        raise WireError(f"text: {size} bytes, at most {TEXT_BYTES} are allowed")
+    # Scores are remembered by the hundred thousand with their ids.
+    if max(len(message.rollout_id), len(message.group_id), len(message.clip_id)) > MOST_ID_CHARS:
+        raise WireError(f"rollout: an id is longer than {MOST_ID_CHARS} characters")
+    for what, text in (("text", message.text), ("reason", message.reason)):
+        if (size := len(text.encode())) > TEXT_BYTES:
+            raise WireError(f"{what}: {size} bytes, at most {TEXT_BYTES} are allowed")
     present = message.HasField("actions"), message.HasField("states")
     if present != (message.valid, message.valid):
         raise WireError("a valid rollout carries actions and states, an invalid one carries neither")
@@ -94,8 +99,8 @@ def encode_score(rollout_id: str, score: Score) -> pb.Result:
 
 
 def missing_result(rollout_id: str, status: pb.Status, why: str) -> pb.Result:
-    """A result without a value."""
-    return pb.Result(rollout_id=rollout_id, status=status, explanation=why[:EXPLANATION_CHARS])
+    """A result without a value; secrets are taken out of the reason (see rewards.redaction)."""
+    return pb.Result(rollout_id=rollout_id, status=status, explanation=redact(why)[:EXPLANATION_CHARS])
 
 
 def decode_score(message: pb.Result, reward: str, version: str, attempts: int) -> Score:

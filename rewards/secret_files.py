@@ -11,10 +11,11 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from rewards.redaction import SHORTEST, remember
+from rewards.redaction import SHORTEST, remember, secret_in
 
 log = logging.getLogger("ar1.rewards")
 CHECK_S = 1.0
@@ -23,6 +24,17 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 class SecretError(ValueError):
     """A secret that cannot be had or is not safe where it is; the text names the fix, never the value."""
+
+
+def refuse_secrets(options: Mapping[str, Any], whose: str) -> None:
+    """Insist that plain options name the place of a secret instead of holding it; SecretError says which."""
+    if (place := secret_in(options)) is not None:
+        key = place.rpartition(".")[2]
+        raise SecretError(
+            f"{whose}: option {place} holds a secret, which would end up in dumped configurations and process "
+            f"lists; put it in a file that only you can read and name that ({key}_file), or an environment "
+            f"variable ({key}_env)"
+        )
 
 
 def check_private(path: Path) -> None:
@@ -51,10 +63,11 @@ def signature(path: Path) -> tuple[int, int, int, int]:
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def read_secret(path: Path) -> str:
+def read_secret(path: Path, shortest: int = SHORTEST) -> str:
     """The secret in a file, without white space around it, and unprintable from now on (see `redact`).
 
-    Raises SecretError when the file is missing, open to others, no text, or too short to be a secret."""
+    shortest: what somebody else's service accepts may be shorter than what is accepted here; such a value is
+    told apart from ordinary words by nobody, and not redacted. Raises SecretError when the file is missing, open to others, no text, or too short to be a secret."""
     try:
         check_private(path)
         text = path.read_text().strip()
@@ -62,7 +75,7 @@ def read_secret(path: Path) -> str:
         raise SecretError(f"cannot read the secret in {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise SecretError(f"the secret in {path} is no UTF-8 text") from error
-    return _accept(text, str(path))
+    return _accept(text, str(path), shortest)
 
 
 def secret_of_environment(name: str) -> str:
@@ -70,10 +83,10 @@ def secret_of_environment(name: str) -> str:
     return _accept(os.environ.get(name, "").strip(), f"${name}")
 
 
-def _accept(text: str, where: str) -> str:
-    if len(text) < SHORTEST or not text.isascii() or not text.isprintable():
+def _accept(text: str, where: str, shortest: int = SHORTEST) -> str:
+    if len(text) < shortest or not text.isascii() or not text.isprintable():
         raise SecretError(
-            f"the secret in {where} is no line of at least {SHORTEST} printable ASCII characters; make one "
+            f"the secret in {where} is no line of at least {shortest} printable ASCII characters; make one "
             "with: openssl rand -hex 32"
         )
     remember(text)

@@ -12,6 +12,9 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
+from rewards.redaction import redact
+from rewards.registry import is_remote
+from rewards.secret_files import refuse_secrets
 from rl.advantages import Combine
 from sft.config import DataConfig
 
@@ -47,11 +50,23 @@ class GateConfig(ConfigModel):
     otherwise: float = 0.0
 
 
+class TlsConfig(ConfigModel):
+    """Files in PEM to reach a remote reward server with: ca that signed it (None: the system's); cert and key
+    where it demands client certificates."""
+
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+
+
 class RewardConfig(ConfigModel):
     """One reward. source: a built-in name, an entry point, "package.module:attribute", or
     "grpc://host:port/name" for a server that runs already; on_failure: what a missing score does to its
-    rollout or group; gate: see GateConfig; deadline_s: for one group's scores with all retries; restarts: of a
-    local server."""
+    rollout or group; gate: see GateConfig; deadline_s: for one group's scores with all retries.
+
+    Of a local server: restarts; processes that score; environment: folder of a virtual environment, or a
+    requirements file to make one from, for dependencies that the job does not have. Of a remote one: tls;
+    token_file or token_env, which name the place of its bearer token."""
 
     name: str
     source: str
@@ -59,8 +74,32 @@ class RewardConfig(ConfigModel):
     on_failure: Literal["drop_rollout", "drop_group", "neutral", "fail_job"] = "drop_rollout"
     deadline_s: float = Field(30.0, gt=0)
     restarts: NonNegativeInt = 20
+    processes: PositiveInt = 1
+    environment: Path | None = None
+    tls: TlsConfig | None = None
+    token_file: Path | None = None
+    token_env: str | None = None
     gate: GateConfig | None = None
     args: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _placed(self) -> RewardConfig:
+        if redact(self.source) != self.source:
+            raise ValueError(f"source of reward {self.name} holds a secret; name its file with token_file")
+        refuse_secrets(self.args, f"reward {self.name}, args")
+        remote: dict[str, object] = {name: getattr(self, name) for name in ("tls", "token_file", "token_env")}
+        local: dict[str, object] = {name: getattr(self, name) for name in ("environment", "args")}
+        local["processes"] = self.processes > 1
+        if is_remote(self.source):
+            wrong, fix = local, "configure them where that server is started"
+        else:
+            wrong, fix = remote, "the job's own servers listen on loopback for it alone; leave them out"
+        given = [name for name, value in wrong.items() if value]
+        if given:
+            raise ValueError(f"reward {self.name} ({self.source}) takes no {', '.join(given)}: {fix}")
+        if self.token_file and self.token_env:
+            raise ValueError(f"reward {self.name}: give token_file or token_env, not both")
+        return self
 
 
 class AdvantageConfig(ConfigModel):

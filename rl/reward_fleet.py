@@ -11,13 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rewards.client import ClientConfig, RewardClient
+from rewards.credentials import Tls
 from rewards.description import Description
+from rewards.environment import prepare
 from rewards.launch import LaunchConfig, SupervisedServer
 from rewards.registry import RewardSource, is_remote
 from rewards.score import RolloutView, Score
 from rewards.server import ServerConfig
-from rl.config import RewardConfig
+from rl.config import RewardConfig, TlsConfig
 from scenes.clip import Clip
+
+# Shared by all runs, because making one takes minutes.
+ENVIRONMENTS = Path("runs/.environments")
 
 
 class RewardFleet:
@@ -31,10 +36,18 @@ class RewardFleet:
         self._clients: dict[str, RewardClient] = {}
 
     async def start(self, deadline_s: float = 60.0) -> dict[str, Description]:
-        """Start what is local, wait for all. Raises LaunchError, TimeoutError or LookupError naming the reward."""
+        """Start what is local, wait for all. Raises LaunchError, TimeoutError or LookupError naming the reward,
+        EnvironmentBuildError when its environment cannot be made."""
         for reward in self._rewards:
             url = reward.source if is_remote(reward.source) else self._launch(reward)
-            config = ClientConfig(url, deadline_s=reward.deadline_s, job=self._job)
+            config = ClientConfig(
+                url,
+                deadline_s=reward.deadline_s,
+                tls=_tls(reward.tls),
+                token_file=str(reward.token_file) if reward.token_file else None,
+                token_env=reward.token_env,
+                job=self._job,
+            )
             self._clients[reward.name] = RewardClient(config, name=reward.name)
         ready = await asyncio.gather(*(client.wait_ready(deadline_s) for client in self._clients.values()))
         return dict(zip(self._clients, ready, strict=True))
@@ -42,7 +55,11 @@ class RewardFleet:
     def _launch(self, reward: RewardConfig) -> str:
         source = RewardSource(reward.source, reward.name, reward.args)
         config = LaunchConfig(
-            ServerConfig((source,)), self._directory, name=reward.name, restarts=reward.restarts
+            ServerConfig((source,), workers=reward.processes),
+            self._directory,
+            name=reward.name,
+            restarts=reward.restarts,
+            environment=prepare(reward.environment, ENVIRONMENTS) if reward.environment else None,
         )
         server = SupervisedServer(config)
         server.start()
@@ -71,3 +88,10 @@ class RewardFleet:
             await client.close()
         for server in self.servers.values():
             server.stop()
+
+
+def _tls(config: TlsConfig | None) -> Tls | None:
+    if config is None:
+        return None
+    files = {name: str(path) if path else None for name, path in config}
+    return Tls(**files)

@@ -66,8 +66,8 @@ def signature(path: Path) -> tuple[int, int, int, int]:
 def read_secret(path: Path, shortest: int = SHORTEST) -> str:
     """The secret in a file, without white space around it, and unprintable from now on (see `redact`).
 
-    shortest: what somebody else's service accepts may be shorter than what is accepted here; such a value is
-    told apart from ordinary words by nobody, and not redacted. Raises SecretError when the file is missing, open to others, no text, or too short to be a secret."""
+    shortest: somebody else's service may accept what is too short to be redacted wherever it occurs. Raises
+    SecretError when the file is missing, open to others, no text, or too short."""
     try:
         check_private(path)
         text = path.read_text().strip()

@@ -35,30 +35,31 @@ def parse(data: bytes, kind: type[M], most: int = MOST_ENTRIES) -> M:
 
 
 def entries(data: bytes, descriptor: Descriptor, most: int) -> int:
-    """Fields on the wire, nested ones included where messages can branch; stops soon after `most`.
+    """Fields on the wire, nested ones included where messages can branch; stops at `most` + 1.
 
     Bytes that are no message raise WireError or are counted as far as they go: the parser judges them."""
-    count, todo = 0, [(memoryview(data), descriptor)]
-    while todo:
-        view, kind = todo.pop()
-        place, size = 0, len(view)
-        branches = _branches(kind)
-        while place < size and count <= most:
-            count += 1
-            tag, place = _varint(view, place)
-            wire_type = tag & 7
-            if wire_type == _VARINT:
-                _, place = _varint(view, place)
-            elif wire_type == _LENGTH:
-                length, place = _varint(view, place)
-                inner = branches.get(tag >> 3)
-                if inner is not None:
-                    todo.append((view[place : place + length], inner))
-                place += length
-            elif wire_type in (_FIXED64, _FIXED32):
-                place += 8 if wire_type == _FIXED64 else 4
-            else:
-                raise WireError(f"{kind.name}: wire type {wire_type} is not used in this contract")
+    return _count(memoryview(data), descriptor, 0, most)
+
+
+def _count(view: memoryview, kind: Descriptor, count: int, most: int) -> int:
+    """`count` and the fields in the view. Recursion is as deep as the contract, whatever the bytes."""
+    place, size, branches = 0, len(view), _branches(kind)
+    while place < size and count <= most:
+        count += 1
+        tag, place = _varint(view, place)
+        wire_type = tag & 7
+        if wire_type == _VARINT:
+            _, place = _varint(view, place)
+        elif wire_type == _LENGTH:
+            length, place = _varint(view, place)
+            inner = branches.get(tag >> 3)
+            if inner is not None:
+                count = _count(view[place : place + length], inner, count, most)
+            place += length
+        elif wire_type in (_FIXED64, _FIXED32):
+            place += 8 if wire_type == _FIXED64 else 4
+        else:
+            raise WireError(f"{kind.name}: wire type {wire_type} is not used in this contract")
     return count
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import math
 import struct
@@ -125,7 +126,7 @@ def test_arbitrary_bytes_decode_or_are_refused(name: str, data: bytes) -> None:
 
 @pytest.mark.parametrize("name", sorted(PACKED))
 def test_what_is_not_damaged_decodes(name: str) -> None:
-    assert fate(name, PACKED[name]) == "decoded" or name == "scores"
+    assert fate(name, PACKED[name]) == "decoded"
 
 
 LENGTHS = st.one_of(st.integers(0, 3), st.sampled_from([2**16, 2**26, 2**31 - 1, 2**31, 2**32 - 1]))
@@ -136,10 +137,9 @@ LENGTHS = st.one_of(st.integers(0, 3), st.sampled_from([2**16, 2**26, 2**31 - 1,
 def test_huge_and_overflowing_shapes_are_refused(dtype: int, shape: list[int], data: bytes) -> None:
     message = pb.Array(shape=shape, data=data)
     message.dtype = dtype
-    try:
-        assert decode(message).nbytes == len(data)
-    except WireError:
-        assert dtype not in pb.DType.values() or dtype == 0 or math.prod(shape) != 1 or len(data) != 1
+    with contextlib.suppress(WireError):
+        array = decode(message)
+        assert (array.nbytes, array.shape) == (len(data), tuple(shape))
 
 
 @pytest.mark.parametrize(
@@ -241,15 +241,11 @@ async def read_async(data: bytes) -> Message:
 @settings(max_examples=500, deadline=None)
 @given(FRAMES)
 def test_a_pipe_full_of_anything_gives_frames_the_end_or_a_wire_error(data: bytes) -> None:
-    try:
+    with contextlib.suppress(WireError, asyncio.IncompleteReadError):
         assert isinstance(asyncio.run(read_async(data)), WorkerReply)
-    except (WireError, asyncio.IncompleteReadError):
-        pass
-    try:
+    with contextlib.suppress(WireError):
         found = frames.read_frame(io.BytesIO(data), WorkerRequest)
-    except WireError:
-        return
-    assert found is None or isinstance(found, WorkerRequest)
+        assert found is None or isinstance(found, WorkerRequest)
 
 
 def test_a_frame_length_that_lies_takes_no_memory() -> None:

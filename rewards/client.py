@@ -113,6 +113,7 @@ class RewardClient:
         self._put: Lru[str, bool] = Lru(KNOWN_CLIPS)
         self._counts: Counter[str] = Counter()
         self._seconds = 0.0
+        self._token = secret_reader(config.token_file, config.token_env)
         credentials = channel_credentials(config.address.rpartition(":")[0], config.tls)
         self._channel = (
             grpc.aio.insecure_channel(config.address, CHANNEL)
@@ -121,7 +122,6 @@ class RewardClient:
         )
         self._stub = reward_pb2_grpc.RewardServiceStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
-        self._token = secret_reader(config.token_file, config.token_env)
 
     @property
     def _metadata(self) -> tuple[tuple[str, str], ...]:

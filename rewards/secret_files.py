@@ -109,10 +109,12 @@ class SecretFile:
 
     def current(self) -> str:
         """The value, read again when the file has changed; looks at the file at most every `check_s`."""
-        now = self._clock()
-        if now - self._checked >= self._check_s:
-            self._checked = now
-            self._reread()
+        return self.reread() if self._clock() - self._checked >= self._check_s else self._value
+
+    def reread(self) -> str:
+        """The value as `current`, after a look at the file at this moment."""
+        self._checked = self._clock()
+        self._reread()
         return self._value
 
     def _reread(self) -> None:

@@ -34,17 +34,24 @@ class TokenGate:
     def accepts(self, header: str | bytes) -> bool:
         """Whether an authorization header carries a token that is good now."""
         given = header if isinstance(header, bytes) else header.encode()
-        self._follow()
-        good = [self._current, *(token for token, _ in self._replaced)]
-        # Compare with all of them, so that the time taken does not tell which one was meant.
-        return sum(hmac.compare_digest(given, f"Bearer {token}".encode()) for token in good) > 0
+        self._follow(self._file.current())
+        if self._is_good(given):
+            return True
+        # A caller who shares the file may have seen the new token first.
+        self._follow(self._file.reread())
+        return self._is_good(given)
 
     def metrics(self) -> dict[str, float]:
         """rotations: tokens taken over; failures: changes of the file that could not be read."""
         return {"rotations": float(self._rotations), "failures": float(self._file.failures)}
 
-    def _follow(self) -> None:
-        now, token = self._clock(), self._file.current()
+    def _is_good(self, given: bytes) -> bool:
+        good = [self._current, *(token for token, _ in self._replaced)]
+        # Compare with all of them, so that the time taken does not tell which one was meant.
+        return sum(hmac.compare_digest(given, f"Bearer {token}".encode()) for token in good) > 0
+
+    def _follow(self, token: str) -> None:
+        now = self._clock()
         if token != self._current:
             self._replaced.append((self._current, now + self._grace_s))
             self._current = token

@@ -121,6 +121,13 @@ def test_a_replaced_token_is_good_for_its_grace_and_no_longer(tmp_path: Path) ->
     assert gate.metrics() == {"rotations": 2.0, "failures": 0.0}
 
 
+def test_a_token_that_the_caller_saw_first_is_looked_for_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "token", "first token")
+    gate = TokenGate(path, clock=Clock())
+    write(path, "second token")
+    assert gate.accepts("Bearer second token")
+
+
 def test_no_grace_locks_the_replaced_token_out_at_once(tmp_path: Path) -> None:
     clock = Clock()
     path = write(tmp_path / "token", "leaked token")

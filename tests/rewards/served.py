@@ -36,6 +36,7 @@ def ask(
     server: SupervisedServer,
     job: Callable[[RewardClient], Awaitable[R]],
     reward: str = "obedient",
+    ready: bool = True,
     **options: object,
 ) -> R:
     """Run `job(client)` against a server, at its port on loopback."""
@@ -44,7 +45,8 @@ def ask(
         url = f"grpc://127.0.0.1:{server.address.rpartition(':')[2]}/{reward}"
         client = RewardClient(ClientConfig(url, **{"deadline_s": 10.0, **options}))  # type: ignore[arg-type]
         try:
-            await client.wait_ready(20.0)
+            if ready:
+                await client.wait_ready(20.0)
             return await job(client)
         finally:
             await client.close()

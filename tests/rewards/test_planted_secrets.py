@@ -95,7 +95,7 @@ def test_a_reward_that_fails_to_load_with_a_secret_in_its_error(planted, tmp_pat
     assert leaks(everything(tmp_path / "run")) == []
 
 
-def test_a_judge_behind_an_address_with_credentials_does_not_even_start(tmp_path):
+def test_a_judge_behind_an_address_with_credentials_is_refused_before_it_starts():
     options = {"backend": "openai", "model": "m", "base_url": f"https://ann:{IN_URL}@judge/v1"}
     with pytest.raises(ValueError, match="base_url holds a secret") as refused:
         RewardSource("reasoning", options=options)

@@ -23,6 +23,29 @@ from rewards.wire.codec import encode_rollout
 
 pytestmark = pytest.mark.process
 CODE = grpc.StatusCode
+SCRIBBLER = r"""
+import os
+import stat
+
+from rewards.score import Score
+
+JUNK = {"length": b"\xff" * 64, "body": b"\x04\0\0\0" + b"\xff" * 60}
+
+
+class Scribbler:
+    name, version, low, high = "scribbler", "1", 0.0, 1.0
+
+    def score(self, rollouts, clips):
+        for junk in (JUNK[r.text] for r in rollouts if r.text in JUNK):
+            for fd in (int(name) for name in os.listdir("/proc/self/fd")):
+                if fd > 2 and os.path.exists(f"/proc/self/fd/{fd}") and is_pipe(os.fstat(fd).st_mode):
+                    os.write(fd, junk)
+        return [Score(self.name, 0.5) for _ in rollouts]
+
+
+def is_pipe(mode):
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+"""
 SERVICE = "/ar1.rewards.v1.RewardService/"
 
 
@@ -118,21 +141,7 @@ def test_a_full_server_says_so_and_still_answers_probes(tmp_path):
 
 def test_a_reward_that_writes_into_the_protocols_pipe_costs_its_process_and_no_sibling(tmp_path):
     file = tmp_path / "scribbler.py"
-    file.write_text(
-        "import os, stat\n"
-        "from rewards.score import Score\n"
-        "class Scribbler:\n"
-        "    name, version, low, high = 'scribbler', '1', 0.0, 1.0\n"
-        "    def score(self, rollouts, clips):\n"
-        "        for rollout in rollouts:\n"
-        "            junk = {'length': b'\\xff' * 64, 'body': b'\\x04\\0\\0\\0' + b'\\xff' * 60}.get(rollout.text)\n"
-        "            for fd in range(3, 64) if junk else ():\n"
-        "                if os.path.exists(f'/proc/self/fd/{fd}'):\n"
-        "                    kind = os.fstat(fd).st_mode\n"
-        "                    if stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind):\n"
-        "                        os.write(fd, junk)\n"
-        "        return [Score(self.name, 0.5) for _ in rollouts]\n"
-    )
+    file.write_text(SCRIBBLER)
     views = [rollout(0), rollout(1, "length"), rollout(2), rollout(3, "body"), rollout(4)]
     with launch(tmp_path, RewardSource(f"{file}:Scribbler"), timeout_s=10.0) as server:
         scores = ask(server, lambda c: c.score(views, CLIPS, deadline_s=40.0), reward="scribbler")

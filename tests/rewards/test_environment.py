@@ -27,7 +27,7 @@ from rewards.wire import reward_pb2_grpc
 from rl.config import RewardConfig
 from rl.reward_fleet import RewardFleet
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.slow]
 JOB_PACKAGES = sysconfig.get_path("purelib")
 # Only this reward's environment has gravel, and its wheel's version differs from anything the job has.
 REWARD = """

@@ -111,7 +111,7 @@ def test_a_judge_that_cannot_be_reached_leaves_its_key_out_of_the_explanation(pl
         "deadline_s": 1.0,
     }
     with launch(tmp_path / "run", RewardSource("reasoning", options=options), timeout_s=20.0) as server:
-        (score,) = ask(server, lambda c: c.score([rollout()], CLIPS, deadline_s=30.0), "reasoning")
+        (score,) = ask(server, lambda c: c.score([rollout()], CLIPS, deadline_s=6.0), "reasoning")
     assert score.value is None
     assert score.status in (Status.INFRASTRUCTURE, Status.DEADLINE)
     assert leaks(everything(tmp_path / "run") + score.explanation + json.dumps(options)) == []

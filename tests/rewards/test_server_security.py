@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
@@ -202,16 +202,9 @@ def test_a_live_server_survives_damaged_messages_and_still_scores(tmp_path):
                 except grpc.RpcError as error:
                     code = error.code()
                 codes[code] = codes.get(code, 0) + 1
-            bombs = [
-                threading.Thread(
-                    target=lambda: refusal(calls["Score"], b"\x12\x00" * (16 * 2**20)), daemon=True
-                )
-                for _ in range(4)
-            ]
-            for bomb in bombs:
-                bomb.start()
-            for bomb in bombs:
-                bomb.join(60)
+            swelling = b"\x12\x00" * (16 * 2**20)
+            with ThreadPoolExecutor(4) as pool:
+                refusals = list(pool.map(refusal, [calls["Score"]] * 4, [swelling] * 4))
             after = memory_mib(pid)
         (score,) = ask(server, lambda c: c.score([rollout(7)], CLIPS))
         assert (server.starts, server.pid) == (1, pid)
@@ -220,6 +213,7 @@ def test_a_live_server_survives_damaged_messages_and_still_scores(tmp_path):
     assert set(codes) <= {CODE.OK, CODE.INVALID_ARGUMENT, CODE.NOT_FOUND}
     assert codes[CODE.OK] > 50
     assert codes[CODE.INVALID_ARGUMENT] > 50
+    assert {error.code() for error in refusals} == {CODE.INVALID_ARGUMENT}
     assert "Traceback" not in log
     # Four messages of 32 MiB were in flight at once; parsed, each would have taken over 2 GiB.
     assert after - before < 400

@@ -35,8 +35,8 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def server_credentials(host: str, tls: Tls | None) -> grpc.ServerCredentials | None:
-    """Credentials to bind with, which follow their files; None means plain text.
+def server_certificates(host: str, tls: Tls | None) -> ServerCertificates | None:
+    """Certificates to bind with, which follow their files; None means plain text.
 
     Raises ValueError where plain text would be unsafe or the files do not fit, OSError when one is missing."""
     if tls is None:
@@ -48,8 +48,7 @@ def server_credentials(host: str, tls: Tls | None) -> grpc.ServerCredentials | N
         return None
     if tls.cert is None or tls.key is None:
         raise ValueError("TLS needs both a certificate and its key")
-    files = ServerCertificates(Path(tls.cert), Path(tls.key), Path(tls.ca) if tls.ca else None)
-    return grpc.dynamic_ssl_server_credentials(files.first, files.changed, tls.ca is not None)
+    return ServerCertificates(Path(tls.cert), Path(tls.key), Path(tls.ca) if tls.ca else None)
 
 
 def channel_credentials(host: str, tls: Tls | None) -> grpc.ChannelCredentials | None:

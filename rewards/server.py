@@ -24,7 +24,7 @@ from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
 from rewards.admission import Admission
-from rewards.credentials import Tls, is_loopback, server_credentials
+from rewards.credentials import Tls, is_loopback, server_certificates
 from rewards.rate_limit import TokenBucket
 from rewards.redaction import log_to_stderr, redact
 from rewards.registry import RewardSource
@@ -132,11 +132,14 @@ async def serve(config: ServerConfig) -> None:
 def _bind(
     config: ServerConfig, service: RewardService, health: health_aio.HealthServicer, metrics: ServerMetrics
 ) -> tuple[grpc.aio.Server, str]:
-    credentials = server_credentials(config.host, config.tls)
+    certificates = server_certificates(config.host, config.tls)
     tokens = TokenGate(Path(config.token_file), config.token_grace_s) if config.token_file else None
+    for what, rotating in (("token", tokens), ("certificate", certificates)):
+        if rotating is not None:
+            metrics.watch_rotation(what, rotating.metrics)
     calls = _bucket(config.max_calls_per_s)
     ages = (
-        [] if credentials is None else [("grpc.max_connection_age_ms", int(1000 * config.connection_age_s))]
+        [] if certificates is None else [("grpc.max_connection_age_ms", int(1000 * config.connection_age_s))]
     )
     server = grpc.aio.server(
         interceptors=[Admission(tokens, calls, service.busy, config.max_concurrent, metrics)],
@@ -160,8 +163,8 @@ def _bind(
     try:
         port = (
             server.add_insecure_port(wanted)
-            if credentials is None
-            else server.add_secure_port(wanted, credentials)
+            if certificates is None
+            else server.add_secure_port(wanted, certificates.credentials())
         )
     except RuntimeError as error:
         raise OSError(f"cannot listen on {wanted}: is the port taken? ({error})") from error

@@ -1,7 +1,8 @@
 """A server's certificate, key and client CA, read again when their files change.
 
-Role: gRPC asks before every TLS handshake. Invariant: what is handed over fits together; a half-replaced pair
-(new certificate, old key) or an unreadable file leaves the last good ones in force, with a log line.
+Role: gRPC asks `changed` before every TLS handshake. Invariant: what is handed over fits together; a
+half-replaced pair (new certificate, old key) or an unreadable file leaves the last good ones in force, with a
+log line.
 Connections that exist keep the certificate they began with; the server ends them after their age limit.
 """
 
@@ -29,7 +30,16 @@ class ServerCertificates:
         self._cert, self._key, self._ca = cert, key, ca
         self._lock = threading.Lock()
         self._seen = self._signature()
+        self._rotations = self._failures = 0
         self.first = self._read()
+
+    def metrics(self) -> dict[str, float]:
+        """rotations: changes taken over; failures: changes that did not fit or could not be read."""
+        return {"rotations": float(self._rotations), "failures": float(self._failures)}
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """What to bind a port with; with a client CA, callers need a certificate of it (mutual TLS)."""
+        return grpc.dynamic_ssl_server_credentials(self.first, self.changed, self._ca is not None)
 
     def changed(self) -> grpc.ServerCertificateConfiguration | None:
         """The configuration for handshakes from now on; None while the files are as they were."""
@@ -41,12 +51,14 @@ class ServerCertificates:
             try:
                 found = self._read()
             except (OSError, SecretError) as error:
+                self._failures += 1
                 log.warning("changed TLS files are not taken over, the ones before stay in force (%s)", error)
                 return None
             if self._signature() != before:
                 # Somebody is writing them at this moment: look again at the next handshake.
                 self._seen = ()
                 return None
+            self._rotations += 1
             log.info("read the rotated certificate in %s", self._cert)
             return found
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import ssl
 import time
+import urllib.request
 from pathlib import Path
 
 import grpc
@@ -148,6 +149,9 @@ def test_a_client_and_a_server_follow_one_token_file_without_losing_a_call(tmp_p
     with launch(tmp_path / "run", token_file=str(token)) as server:
         scores = ask(server, job, token_file=str(token))
         assert refused(server).get("token", 0) == 0
+        page = urllib.request.urlopen(told(server, "metrics").split()[1], timeout=5).read().decode()
+        assert 'ar1_reward_rotations{what="token"} 3.0' in page
+        assert 'ar1_reward_rotation_failures{what="token"} 0.0' in page
         log = server.log_path.read_text()
     assert {(s.value, s.attempts) for s in scores} == {(0.5, 1)}
     assert log.count("read the rotated secret") == 3

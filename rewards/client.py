@@ -24,10 +24,10 @@ from rewards.registry import REMOTE
 from rewards.score import ClipView, RolloutView, Score, Status
 from rewards.secret_files import secret_reader
 from rewards.wire import reward_pb2 as pb
-from rewards.wire import reward_pb2_grpc
 from rewards.wire.arrays import WireError
 from rewards.wire.clips import encode_clip
 from rewards.wire.codec import MESSAGE_BYTES, PROTOCOL, decode_description, decode_score, encode_rollout
+from rewards.wire.stub import BoundedStub
 from scenes.clip import Clip
 
 CODE = grpc.StatusCode
@@ -120,7 +120,7 @@ class RewardClient:
             if credentials is None
             else grpc.aio.secure_channel(config.address, credentials, CHANNEL)
         )
-        self._stub = reward_pb2_grpc.RewardServiceStub(self._channel)
+        self._stub = BoundedStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
     @property

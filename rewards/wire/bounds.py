@@ -78,14 +78,18 @@ def _varint(view: memoryview, place: int) -> tuple[int, int]:
 
 @cache
 def _branches(descriptor: Descriptor) -> dict[int, Descriptor]:
-    """Fields to look into: messages that hold, at any depth, repeated messages or texts. Contracts without
-    recursive messages only."""
+    """Fields to look into: messages that hold, at any depth, repeated messages or texts. Maps do not count, as
+    they keep equal keys once. Contracts without recursive messages only."""
     return {f.number: f.message_type for f in descriptor.fields if f.message_type and _grows(f.message_type)}
 
 
 def _grows(descriptor: Descriptor) -> bool:
     return any(
-        (field.is_repeated and (field.message_type or field.type in _TEXTS))
+        (field.is_repeated and not _is_map(field) and (field.message_type or field.type in _TEXTS))
         or (field.message_type and _grows(field.message_type))
         for field in descriptor.fields
     )
+
+
+def _is_map(field: FieldDescriptor) -> bool:
+    return bool(field.message_type and field.message_type.GetOptions().map_entry)

@@ -20,6 +20,9 @@ PROTOCOL = 1
 MESSAGE_BYTES = 64 * 2**20
 TEXT_BYTES = 64 * 2**10
 EXPLANATION_CHARS = 2_000
+# Of other people's servers: the contract allows 8 KiB.
+TOLD_CHARS = 8 * 2**10
+MOST_COMPONENTS = 256
 MOST_STEPS = 1_024
 
 STATUS_CODES: dict[Status, pb.Status] = {
@@ -105,6 +108,11 @@ def missing_result(rollout_id: str, status: pb.Status, why: str) -> pb.Result:
 
 def decode_score(message: pb.Result, reward: str, version: str, attempts: int) -> Score:
     """Unpack one result; a server's nonsense raises WireError."""
+    if len(version) > MOST_ID_CHARS or len(message.components) > MOST_COMPONENTS:
+        raise WireError(
+            f"a version of {len(version)} characters or {len(message.components)} components; at most "
+            f"{MOST_ID_CHARS} and {MOST_COMPONENTS} are kept in a ledger"
+        )
     status = STATUSES.get(message.status)
     if status is None:
         raise WireError(f"result of {message.rollout_id!r}: status {message.status} is no final status")
@@ -119,7 +127,7 @@ def decode_score(message: pb.Result, reward: str, version: str, attempts: int) -
         value=message.value if has_value else None,
         status=status,
         components=dict(message.components),
-        explanation=message.explanation,
+        explanation=message.explanation[:TOLD_CHARS],
         version=version,
         attempts=attempts,
         latency_s=message.latency_s,

@@ -176,9 +176,8 @@ def test_serve_takes_the_limits_and_the_token_of_the_command_line(tmp_path):
     token.chmod(0o600)
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        address = [json.loads(process.stdout.readline()) for _ in range(2)][0]["address"].removeprefix(
-            "grpc://"
-        )
+        told = [json.loads(process.stdout.readline()) for _ in range(2)]
+        address = told[0]["address"].removeprefix("grpc://")
         with grpc.insecure_channel(address) as channel:
             describe = reward_pb2_grpc.RewardServiceStub(channel).Describe
             with pytest.raises(grpc.RpcError) as refused:

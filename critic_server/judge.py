@@ -20,6 +20,7 @@ import openai
 from critic_server.prompt import SCHEMA
 from rewards.backoff import Backoff
 from rewards.score import Status
+from rewards.secret_files import read_secret
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class AnswerError(ValueError):
 
 async def judge_all(config: JudgeConfig, chats: list[list[dict[str, Any]]], seed: int = 0) -> list[Verdict]:
     """One verdict a chat, in order."""
-    key = Path(config.api_key_file).read_text().strip() if config.api_key_file else "none"
+    key = read_secret(Path(config.api_key_file), shortest=1) if config.api_key_file else "none"
     slots = asyncio.Semaphore(config.concurrency)
     rng = random.Random(seed)
 

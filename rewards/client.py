@@ -28,6 +28,7 @@ from rewards.replica import Metadata, Replica, ReplicaConfig, missing
 from rewards.replica_set import ReplicaSet
 from rewards.rounds import Rounds, Work
 from rewards.score import ClipView, RolloutView, Score, Status
+from rewards.secret_files import secret_reader
 from rewards.wire.arrays import WireError
 from rewards.wire.codec import encode_rollout
 
@@ -45,6 +46,7 @@ class RewardClient:
         self.name = name or address.reward
         self._counts: Counter[str] = Counter()
         self._seconds = 0.0
+        self._token = secret_reader(config.token_file, config.token_env)
         # Who asks for answers within less than that means it: such a timeout is the server's.
         fair_s = FAIR_S if config.attempt_s is None else min(FAIR_S, 0.9 * config.attempt_s)
         common = ReplicaConfig("", address.reward, self.name, config.job, fair_s, config.tls, config.breaker)
@@ -193,7 +195,7 @@ class RewardClient:
         return description
 
     def _metadata(self) -> Metadata:
-        return (("authorization", f"Bearer {self.config.token}"),) if self.config.token else ()
+        return () if self._token is None else (("authorization", f"Bearer {self._token()}"),)
 
     def _most(self, count: int) -> int:
         """Rollouts a call, of `count`: a group is never split."""

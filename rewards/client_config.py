@@ -15,7 +15,9 @@ from rewards.hedging import HedgeConfig
 class ClientConfig:
     """url: "grpc://host:port/name", or several servers before the name, "grpc://h1:p1,h2:p2/name"; deadline_s: for
     a whole batch with its retries; attempts: the most tries; attempt_s: deadline of one try (None: what is left, or
-    half of it while another replica could follow); concurrency: calls in flight at once; hedge: None is off."""
+    half of it while another replica could follow); concurrency: calls in flight at once; hedge: None is off;
+    token_file or token_env: where the bearer token is, never the token itself; a file is read again when it
+    changes."""
 
     url: str
     deadline_s: float = 30.0
@@ -26,7 +28,8 @@ class ClientConfig:
     breaker: BreakerConfig = field(default_factory=BreakerConfig)
     hedge: HedgeConfig | None = None
     tls: Tls | None = None
-    token: str | None = None
+    token_file: str | None = None
+    token_env: str | None = None
     job: str = ""
 
     @property

@@ -18,13 +18,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from rewards.backoff import Backoff
+from rewards.environment import Environment
 from rewards.server import ServerConfig
 
 
 @dataclass(frozen=True)
 class LaunchConfig:
     """server: what to run (its port_file and lifeline are set here); directory: for log and port file;
-    restarts: the most in the supervisor's life; bind_s: deadline for a start to announce its address."""
+    restarts: the most in the supervisor's life; bind_s: deadline for a start to announce its address;
+    environment: interpreter and variables to run it with, None for the job's own."""
 
     server: ServerConfig
     directory: Path
@@ -33,6 +35,7 @@ class LaunchConfig:
     bind_s: float = 30.0
     stop_s: float = 5.0
     backoff: Backoff = field(default_factory=lambda: Backoff(0.1, 5.0))
+    environment: Environment | None = None
 
 
 class LaunchError(RuntimeError):
@@ -121,9 +124,11 @@ class SupervisedServer:
 
     def _spawn(self, port: int) -> None:
         server = replace(self.config.server, port=port, port_file=str(self._port_path), lifeline=True)
+        own = self.config.environment or Environment(sys.executable, os.environ)
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "rewards.server", server.to_json()],
+                [own.python, "-m", "rewards.server", server.to_json()],
+                env=dict(own.variables),
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

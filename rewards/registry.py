@@ -18,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from rewards.adapters import style
+from rewards.redaction import redact
 from rewards.score import Reward
+from rewards.secret_files import refuse_secrets
 
 ENTRY_POINTS = "ar1.rewards"
 REMOTE = "grpc://"
@@ -33,11 +35,15 @@ SHIPPED = {
 @dataclass(frozen=True)
 class RewardSource:
     """target: a name as above; name: what to call it instead of its own name; options: keyword arguments of
-    its class or factory."""
+    its class or factory. Options stand in configurations and on command lines: SecretError for a secret among
+    them, instead of the name of its file or environment variable."""
 
     target: str
     name: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse_secrets(self.options, f"reward {self.name or redact(self.target)}")
 
 
 def is_remote(target: str) -> bool:

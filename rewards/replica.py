@@ -23,10 +23,10 @@ from rewards.failure import FAIR_S, Failure, failure_of, tell
 from rewards.lru import Lru
 from rewards.score import ClipView, Score, Status
 from rewards.wire import reward_pb2 as pb
-from rewards.wire import reward_pb2_grpc
 from rewards.wire.arrays import WireError
 from rewards.wire.clips import encode_clip
 from rewards.wire.codec import MESSAGE_BYTES, PROTOCOL, decode_description, decode_score
+from rewards.wire.stub import BoundedStub
 from scenes.clip import Clip
 
 Metadata = tuple[tuple[str, str], ...]
@@ -90,7 +90,7 @@ class Replica:
             if credentials is None
             else grpc.aio.secure_channel(config.server, credentials, CHANNEL)
         )
-        self._stub = reward_pb2_grpc.RewardServiceStub(self._channel)
+        self._stub = BoundedStub(self._channel)
         self._health = health_pb2_grpc.HealthStub(self._channel)
 
     def __str__(self) -> str:

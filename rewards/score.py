@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from rewards.redaction import redact
 from scenes.clip import Clip
 
 
@@ -47,7 +48,8 @@ class RolloutView:
 
 @dataclass(frozen=True)
 class Score:
-    """One record: a finite value, or None with the cause in `status` and `explanation`."""
+    """One record: a finite value, or None with the cause in `status` and `explanation`, which is kept without the
+    secrets that error texts may quote (see rewards.redaction)."""
 
     reward: str
     value: float | None
@@ -64,6 +66,9 @@ class Score:
             raise ValueError(f"score of {self.reward!r}: value {self.value} contradicts status {self.status}")
         if self.value is not None and not math.isfinite(self.value):
             raise ValueError(f"score of {self.reward!r} is {self.value}; report a failure as a missing score")
+        if self.value is None:
+            # The one place that every error text passes on its way to a wire, a ledger or a page.
+            object.__setattr__(self, "explanation", redact(self.explanation))
 
 
 ClipView = Mapping[str, Clip]

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from grpc_reflection.v1alpha import reflection
 
-from rewards.credentials import BearerToken, Tls, server_credentials
+from rewards.admission import Admission
+from rewards.credentials import Tls, is_loopback, server_certificates
+from rewards.rate_limit import TokenBucket
+from rewards.redaction import log_to_stderr, redact
 from rewards.registry import RewardSource
 from rewards.server_metrics import ServerMetrics
 from rewards.service import RewardService, Served
+from rewards.token_gate import TokenGate
 from rewards.wire import reward_pb2 as pb
 from rewards.wire import reward_pb2_grpc
 from rewards.wire.codec import MESSAGE_BYTES
@@ -35,6 +39,8 @@ from rewards.worker_pool import LoadError, WorkerPool
 log = logging.getLogger("ar1.rewards")
 SERVICE = pb.DESCRIPTOR.services_by_name["RewardService"].full_name
 SERVING = health_pb2.HealthCheckResponse.SERVING
+# Health probes and calls about to be refused come on top of the calls that are let in.
+SPARE_CALLS = 64
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
@@ -44,7 +50,13 @@ class ServerConfig:
     batch (or, after a hang, one rollout) may take; port and metrics_port: 0 lets the system choose, a
     metrics_port of None serves no metrics; port_file: where "host:port" is written once bound; grace_s: for
     calls in flight at a stop; json_lines: announce as JSON; lifeline: stop when stdin closes, that is when
-    the parent dies."""
+    the parent dies.
+
+    max_concurrent, max_calls_per_s, max_rollouts_per_s: limits of the server, over all callers; max_batch: at
+    most so many rollouts a call, below the reward's own limit; max_message_bytes: of a request; token_file: the
+    bearer token callers need, read again when it changes, the one before good for token_grace_s more;
+    connection_age_s: when a TLS connection is renewed, so that rotated certificates come into use; reflection:
+    None answers it on loopback only."""
 
     rewards: tuple[RewardSource, ...]
     host: str = "127.0.0.1"
@@ -58,6 +70,13 @@ class ServerConfig:
     results: int = 100_000
     tls: Tls | None = None
     token_file: str | None = None
+    token_grace_s: float = 60.0
+    connection_age_s: float = 3600.0
+    max_calls_per_s: float | None = None
+    max_rollouts_per_s: float | None = None
+    max_batch: int | None = None
+    max_message_bytes: int = MESSAGE_BYTES
+    reflection: bool | None = None
     metrics_port: int | None = None
     json_lines: bool = False
     lifeline: bool = False
@@ -85,9 +104,10 @@ async def serve(config: ServerConfig) -> None:
     if config.lifeline:
         threading.Thread(target=_watch_parent, args=(config.grace_s,), daemon=True).start()
     metrics = ServerMetrics()
-    service = RewardService(config.clip_bytes, config.results, config.timeout_s, metrics)
+    rollouts = _bucket(config.max_rollouts_per_s)
+    service = RewardService(config.clip_bytes, config.results, config.timeout_s, metrics, rollouts)
     health = health_aio.HealthServicer()
-    server, address = _bind(config, service, health)
+    server, address = _bind(config, service, health, metrics)
     await _announce(health, NOT_SERVING)
     await server.start()
     pools = [WorkerPool(source, config.workers, config.timeout_s) for source in config.rewards]
@@ -99,7 +119,7 @@ async def serve(config: ServerConfig) -> None:
         if metrics_port is not None:
             told["metrics"] = f"http://127.0.0.1:{metrics_port}/metrics"
         _say(config, told)
-        if await _warm(pools, service, stop):
+        if await _warm(pools, service, stop, config.max_batch):
             await _announce(health, SERVING)
             _say(config, {"serving": ", ".join(f"grpc://{address}/{name}" for name in service.served)})
             await stop.wait()
@@ -110,17 +130,23 @@ async def serve(config: ServerConfig) -> None:
 
 
 def _bind(
-    config: ServerConfig, service: RewardService, health: health_aio.HealthServicer
+    config: ServerConfig, service: RewardService, health: health_aio.HealthServicer, metrics: ServerMetrics
 ) -> tuple[grpc.aio.Server, str]:
-    credentials = server_credentials(config.host, config.tls)
-    interceptors = []
-    if config.token_file:
-        interceptors.append(BearerToken(Path(config.token_file).read_text().strip()))
+    certificates = server_certificates(config.host, config.tls)
+    tokens = TokenGate(Path(config.token_file), config.token_grace_s) if config.token_file else None
+    for what, rotating in (("token", tokens), ("certificate", certificates)):
+        if rotating is not None:
+            metrics.watch_rotation(what, rotating.metrics)
+    calls = _bucket(config.max_calls_per_s)
+    ages = (
+        [] if certificates is None else [("grpc.max_connection_age_ms", int(1000 * config.connection_age_s))]
+    )
     server = grpc.aio.server(
-        interceptors=interceptors,
-        maximum_concurrent_rpcs=config.max_concurrent,
+        interceptors=[Admission(tokens, calls, service.busy, config.max_concurrent, metrics)],
+        maximum_concurrent_rpcs=config.max_concurrent + SPARE_CALLS,
         options=[
-            ("grpc.max_receive_message_length", MESSAGE_BYTES),
+            *ages,
+            ("grpc.max_receive_message_length", config.max_message_bytes),
             ("grpc.max_send_message_length", MESSAGE_BYTES),
             ("grpc.so_reuseport", 0),
             # Below the client's interval, or its pings end the connection with "too many pings".
@@ -130,17 +156,23 @@ def _bind(
     )
     reward_pb2_grpc.add_RewardServiceServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    reflection.enable_server_reflection((SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME), server)
+    if is_loopback(config.host) if config.reflection is None else config.reflection:
+        names = (SERVICE, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
     wanted = f"{config.host}:{config.port}"
     try:
         port = (
             server.add_insecure_port(wanted)
-            if credentials is None
-            else server.add_secure_port(wanted, credentials)
+            if certificates is None
+            else server.add_secure_port(wanted, certificates.credentials())
         )
     except RuntimeError as error:
         raise OSError(f"cannot listen on {wanted}: is the port taken? ({error})") from error
     return server, f"{config.host}:{port}"
+
+
+def _bucket(rate: float | None) -> TokenBucket | None:
+    return None if rate is None else TokenBucket(rate)
 
 
 def _say(config: ServerConfig, told: dict[str, str]) -> None:
@@ -153,7 +185,9 @@ async def _announce(health: health_aio.HealthServicer, status: int) -> None:
         await health.set(name, status)
 
 
-async def _warm(pools: list[WorkerPool], service: RewardService, stop: asyncio.Event) -> bool:
+async def _warm(
+    pools: list[WorkerPool], service: RewardService, stop: asyncio.Event, max_batch: int | None
+) -> bool:
     """Load every reward; False when the stop came first."""
     loading = asyncio.gather(*(pool.start() for pool in pools))
     stopping: asyncio.Future[Any] = asyncio.ensure_future(stop.wait())
@@ -166,7 +200,8 @@ async def _warm(pools: list[WorkerPool], service: RewardService, stop: asyncio.E
     for description, pool in zip(loading.result(), pools, strict=True):
         if description.name in service.served:
             raise ValueError(f"two rewards are called {description.name!r}; give one of them another name")
-        service.served[description.name] = Served(description, pool)
+        most = min(description.max_batch, max_batch or description.max_batch)
+        service.served[description.name] = Served(replace(description, max_batch=most), pool)
     service.warm = True
     return True
 
@@ -188,11 +223,11 @@ def write_atomically(path: Path, text: str) -> None:
 
 def run(config: ServerConfig) -> int:
     """Serve in this process; returns its exit status (0 stopped, 2 could not serve)."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    log_to_stderr()
     try:
         asyncio.run(serve(config))
     except (LoadError, TimeoutError, ValueError, OSError) as error:
-        print(f"reward server: {error}", file=sys.stderr, flush=True)
+        print(f"reward server: {redact(str(error))}", file=sys.stderr, flush=True)
         return 2
     return 0
 

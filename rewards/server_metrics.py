@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
 SECONDS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -37,7 +39,30 @@ class ServerMetrics:
             ["reward"],
             registry=self.registry,
         )
+        self.refused = Counter(
+            "ar1_reward_refused",
+            "Calls refused before scoring, by reason",
+            ["reason"],
+            registry=self.registry,
+        )
+        self._rotations = Gauge(
+            "ar1_reward_rotations",
+            "Changed secrets and certificates taken over",
+            ["what"],
+            registry=self.registry,
+        )
+        self._failed_rotations = Gauge(
+            "ar1_reward_rotation_failures",
+            "Changed secrets and certificates that could not be taken over",
+            ["what"],
+            registry=self.registry,
+        )
         self.clips = Gauge("ar1_reward_clips_held", "Clips in the context cache", registry=self.registry)
+
+    def watch_rotation(self, what: str, counts: Callable[[], Mapping[str, float]]) -> None:
+        """Report `rotations` and `failures` of a secret or certificate, read when the page is."""
+        self._rotations.labels(what).set_function(lambda: counts()["rotations"])
+        self._failed_rotations.labels(what).set_function(lambda: counts()["failures"])
 
     def serve(self, port: int) -> int:
         """Expose /metrics over HTTP on loopback; returns the port (chosen when 0)."""

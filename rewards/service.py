@@ -13,21 +13,24 @@ import time
 import uuid
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 
+from rewards.admission import Refusal, refuse
 from rewards.description import Description, Mode
 from rewards.lru import Lru
+from rewards.rate_limit import TokenBucket
 from rewards.server_metrics import ServerMetrics
 from rewards.wire import reward_pb2 as pb
 from rewards.wire import reward_pb2_grpc
 from rewards.wire.arrays import WireError
 from rewards.wire.clips import decode_clip
-from rewards.wire.codec import PROTOCOL, decode_rollout, encode_description, missing_result
+from rewards.wire.codec import EXPLANATION_CHARS, PROTOCOL, decode_rollout, encode_description, missing_result
 from rewards.worker_pool import StoredClip, WorkerPool
 
 log = logging.getLogger("ar1.rewards")
+CODE = grpc.StatusCode
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,30 @@ class Served:
 class RewardService(reward_pb2_grpc.RewardServiceServicer):
     """Serves the rewards in `served` once `warm` is set.
 
-    clip_bytes: memory for clip context; results: how many scores are remembered for retries."""
+    clip_bytes: memory for clip context; results: how many scores are remembered for retries; rollouts: limit a
+    second, None for none."""
 
-    def __init__(self, clip_bytes: int, results: int, timeout_s: float, metrics: ServerMetrics) -> None:
+    def __init__(
+        self,
+        clip_bytes: int,
+        results: int,
+        timeout_s: float,
+        metrics: ServerMetrics,
+        rollouts: TokenBucket | None = None,
+    ) -> None:
         self.served: dict[str, Served] = {}
         self.warm = False
         self.instance = uuid.uuid4().hex
         self._timeout_s = timeout_s
         self._metrics = metrics
-        self._clips: Lru[str, StoredClip] = Lru(clip_bytes, lambda clip: clip.size)
+        self._rollouts = rollouts
+        self._clips: Lru[str, StoredClip] = Lru(clip_bytes, lambda clip: len(clip.packed))
         self._results: Lru[bytes, pb.Result] = Lru(results)
         self._running: set[asyncio.Task[Any]] = set()
+
+    def busy(self) -> int:
+        """Batches being scored, those included whose callers gave up."""
+        return len(self._running)
 
     async def Describe(  # noqa: N802
         self,
@@ -86,16 +102,16 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         """See reward.proto."""
         served = await self._checked(request, context, Mode.PER_GROUP)
         if len({(r.group_id, r.clip_id) for r in request.rollouts}) != 1:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "rollouts of more than one group")
+            await self._refuse(context, "group", CODE.INVALID_ARGUMENT, "rollouts of more than one group")
         return await self._respond(served, request.rollouts, context)
 
     def _put(self, message: pb.Clip) -> pb.ItemStatus:
         try:
             decode_clip(message)
         except WireError as error:
-            return pb.ItemStatus(status=pb.DATA, explanation=str(error))
+            return pb.ItemStatus(status=pb.DATA, explanation=str(error)[:EXPLANATION_CHARS])
         packed = message.SerializeToString(deterministic=True)
-        self._clips.put(message.clip_id, StoredClip(message, len(packed), hashlib.sha256(packed).digest()))
+        self._clips.put(message.clip_id, StoredClip(packed, hashlib.sha256(packed).digest()))
         return pb.ItemStatus(status=pb.OK)
 
     async def _checked(
@@ -107,20 +123,33 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         served = self.served.get(only)
         if served is None:
             names = ", ".join(sorted(self.served))
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"no reward {request.reward!r}; here: {names}")
-            raise AssertionError("abort returned")
+            why = f"no reward {request.reward[:80]!r}; here: {names}"
+            await self._refuse(context, "unknown_reward", CODE.NOT_FOUND, why)
         most = served.description.max_batch
         if not 1 <= len(request.rollouts) <= most:
             why = f"{len(request.rollouts)} rollouts; {only} takes 1 to {most} a call"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+            await self._refuse(context, "batch", CODE.INVALID_ARGUMENT, why)
         if served.description.mode is not mode:
             why = f"{only} is scored {served.description.mode}; call the other method"
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
+            await self._refuse(context, "mode", CODE.INVALID_ARGUMENT, why)
+        if self._rollouts is not None and (wait := self._rollouts.take(len(request.rollouts))):
+            why = f"over {self._rollouts.rate:g} rollouts a second"
+            await self._refuse(context, "rollouts_per_s", CODE.RESOURCE_EXHAUSTED, why, wait)
         return served
 
     async def _until_warm(self, context: grpc.aio.ServicerContext) -> None:
         if not self.warm:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the rewards are loading")
+            await self._refuse(context, "loading", CODE.UNAVAILABLE, "the rewards are loading")
+
+    async def _refuse(
+        self,
+        context: grpc.aio.ServicerContext,
+        reason: str,
+        code: grpc.StatusCode,
+        why: str,
+        wait_s: float = 0.0,
+    ) -> NoReturn:
+        await refuse(context, self._metrics, Refusal(reason, code, why, wait_s))
 
     async def _respond(
         self, served: Served, rollouts: Sequence[pb.Rollout], context: grpc.aio.ServicerContext

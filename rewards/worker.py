@@ -1,7 +1,8 @@
 """A scoring process: holds one reward, reads requests from stdin, answers on stdout, dies with its parent.
 
 Role: the killable half of a reward server. What the reward prints goes to stderr, so it cannot corrupt the
-frames. Started by `rewards.worker_pool` as `python -m rewards.worker '<RewardSource as JSON>'`.
+frames, and without secrets (see rewards.redaction). Started by `rewards.worker_pool` as
+`python -m rewards.worker '<RewardSource as JSON>'`.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ import os
 import queue
 import sys
 import threading
-from typing import BinaryIO
+from typing import BinaryIO, TextIO, cast
 
 from rewards.batch import Guard, blame, score_batch
 from rewards.description import describe
+from rewards.redaction import RedactingStream, redact
 from rewards.registry import RewardSource, resolve
 from rewards.score import Reward
+from rewards.wire.arrays import WireError
 from rewards.wire.clips import decode_clip
 from rewards.wire.codec import decode_rollout, encode_description, encode_score
 from rewards.wire.frames import frame, read_frame
@@ -29,10 +32,11 @@ def main() -> int:
     source = RewardSource(**json.loads(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    sys.stdout = sys.stderr = cast(TextIO, RedactingStream(sys.stderr))
     guard = Guard()
     reward, error = guard.call(lambda: _load(source))
     if reward is None:
-        _send(replies, WorkerReply(failure=f"reward {source.target!r}: {blame(error)}"))
+        _send(replies, WorkerReply(failure=f"reward {source.target!r}: {redact(blame(error))}"))
         return 3
     requests: queue.SimpleQueue[WorkerRequest] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(sys.stdin.buffer, requests), daemon=True).start()
@@ -66,8 +70,12 @@ def _load(source: RewardSource) -> Reward:
 
 def _read(stream: BinaryIO, requests: queue.SimpleQueue[WorkerRequest]) -> None:
     """Leave at once when the server is gone, even while the reward computes."""
-    while (request := read_frame(stream, WorkerRequest)) is not None:
-        requests.put(request)
+    try:
+        while (request := read_frame(stream, WorkerRequest)) is not None:
+            requests.put(request)
+    except WireError as error:
+        print(f"scoring process: {error}", file=sys.stderr, flush=True)
+        os._exit(4)
     os._exit(0)
 
 

@@ -20,12 +20,15 @@ from rewards.description import Description, Mode
 from rewards.lru import Lru
 from rewards.registry import RewardSource
 from rewards.wire import reward_pb2 as pb
-from rewards.wire.codec import decode_description, missing_result
-from rewards.wire.frames import frame, read_frame_async
+from rewards.wire.arrays import WireError
+from rewards.wire.codec import MESSAGE_BYTES, decode_description, missing_result
+from rewards.wire.frames import MOST_BYTES, frame, read_frame_async
 from rewards.wire.worker_pb2 import WorkerReply, WorkerRequest
 
 log = logging.getLogger("ar1.rewards")
 CLIPS_PER_WORKER = 64
+# The rest of a frame is for the rollouts, which came in one message.
+MOST_CONTEXT = MOST_BYTES - MESSAGE_BYTES
 
 
 class LoadError(RuntimeError):
@@ -52,11 +55,10 @@ class Trouble:
 
 @dataclass(frozen=True)
 class StoredClip:
-    """A clip as the server keeps it: its validated message, packed size and a digest that tells contents
-    apart that were put under one id."""
+    """A clip as the server keeps it: its validated message, packed (parsed it may take many times the memory),
+    and a digest that tells contents apart that were put under one id."""
 
-    message: pb.Clip
-    size: int
+    packed: bytes
     digest: bytes
 
 
@@ -103,15 +105,18 @@ class Worker:
         request = WorkerRequest(rollouts=rollouts, one_by_one=one_by_one)
         for clip_id in {rollout.clip_id for rollout in rollouts}:
             if self._clips.get(clip_id) != clips[clip_id].digest:
-                request.put.append(clips[clip_id].message)
+                request.put.add().MergeFromString(clips[clip_id].packed)
                 request.drop.extend(self._clips.put(clip_id, clips[clip_id].digest))
         try:
             self._process.stdin.write(frame(request))
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
             raise await self._epitaph() from error
-        for _ in rollouts if one_by_one else [None]:
-            yield list((await self._reply()).results)
+        for part in [[r] for r in rollouts] if one_by_one else [rollouts]:
+            results = list((await self._reply()).results)
+            if [r.rollout_id for r in results] != [r.rollout_id for r in part]:
+                raise await self._disown(f"{len(results)} results that do not answer {len(part)} rollouts")
+            yield results
 
     async def kill(self) -> None:
         """End the process and everything it started."""
@@ -131,6 +136,13 @@ class Worker:
             return await read_frame_async(self._process.stdout, WorkerReply)
         except asyncio.IncompleteReadError as error:
             raise await self._epitaph() from error
+        except WireError as error:
+            raise await self._disown(str(error)) from error
+
+    async def _disown(self, why: str) -> WorkerLostError:
+        """End a process that no longer speaks the protocol: its reward wrote into the pipe."""
+        await self.kill()
+        return WorkerLostError(f"the scoring process was ended: {why}", from_outside=False)
 
     async def _epitaph(self) -> WorkerLostError:
         assert self._process is not None
@@ -198,6 +210,12 @@ class WorkerPool:
     ) -> list[pb.Result]:
         """Results in order within `budget_s` seconds. First the whole batch at once; when that hangs or kills
         the process, one by one in a fresh process, so that only the culprits are missing."""
+        size = sum(len(clip.packed) for clip in clips.values())
+        if size > MOST_CONTEXT:
+            why = (
+                f"the clips of this batch take {size} bytes, at most {MOST_CONTEXT}: score fewer clips a call"
+            )
+            return _missing(rollouts, Trouble(pb.DATA, why))
         end = time.monotonic() + budget_s
         whole = len(rollouts) == 1 or mode is Mode.PER_GROUP
         done, trouble = await self._attempt(rollouts, clips, False, end, whole)

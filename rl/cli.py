@@ -34,10 +34,11 @@ def build() -> typer.Typer:
 
 def main() -> None:
     """Entry point of `ar1`: errors that name their fix are printed without a traceback."""
+    from rewards.redaction import redact
     from rl.commands.errors import EXPECTED
 
     try:
         build()()
     except EXPECTED as error:
-        typer.secho(f"error: {error}", fg=typer.colors.RED, err=True)
+        typer.secho(f"error: {redact(str(error))}", fg=typer.colors.RED, err=True)
         sys.exit(1)

@@ -6,16 +6,14 @@ sections (batch arithmetic, trainable sampling) is checked here, before a proces
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
-from rewards.address import RewardAddress
-from rewards.registry import is_remote
 from rl.advantages import Combine
+from rl.reward_config import RewardConfig
 from sft.config import DataConfig
 
 
@@ -38,94 +36,6 @@ class RolloutConfig(ConfigModel):
     gpu_memory: float = Field(0.5, gt=0, lt=1)
     start_deadline_s: float = 300.0
     deadline_s: float = 300.0
-
-
-class GateConfig(ConfigModel):
-    """A reward counts only where another passes: below `at_least` of `reward`, the gated one counts as `otherwise`
-    (its lowest value, as a rule), so that it cannot be earned at the other's expense. A missing score of `reward`
-    makes the gated one missing too."""
-
-    reward: str
-    at_least: float
-    otherwise: float = 0.0
-
-
-class BreakerSection(ConfigModel):
-    """Arguments of rewards.breaker.BreakerConfig, for each server of a reward: it is left alone after `failures` in
-    a row or more than `share` of the last `window` tries, and probed after cool_down_s, doubling to most_s."""
-
-    failures: PositiveInt = 5
-    share: float = Field(0.6, gt=0, le=1)
-    window: PositiveInt = 20
-    cool_down_s: float = Field(1.0, gt=0)
-    most_s: float = Field(30.0, gt=0)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> BreakerSection:
-        if self.cool_down_s > self.most_s:
-            raise ValueError(f"breaker.cool_down_s {self.cool_down_s} is above breaker.most_s {self.most_s}")
-        return self
-
-
-class PauseSection(ConfigModel):
-    """When a reward fails systematically: more than missing_share of its scores missing over the last `groups`
-    groups (at least `at_least` of them). The job then pauses until the reward answers, for at most deadline_s, and
-    fails with the reason. A reward that leaves many rollouts unscored by design takes missing_share 1, which never
-    pauses."""
-
-    missing_share: float = Field(0.5, gt=0, le=1)
-    groups: int = Field(8, ge=1, le=64)
-    at_least: PositiveInt = 2
-    deadline_s: float = Field(600.0, gt=0)
-
-    @model_validator(mode="after")
-    def _reachable(self) -> PauseSection:
-        if self.at_least > self.groups:
-            raise ValueError(
-                f"pause.at_least {self.at_least} is above pause.groups {self.groups}: it never pauses"
-            )
-        return self
-
-
-class RewardConfig(ConfigModel):
-    """One reward. source: a built-in name, an entry point, "package.module:attribute", or
-    "grpc://host:port/name" for a server that runs already ("grpc://h1:p1,h2:p2/name" for replicas of it);
-    on_failure: what a missing score does to its rollout or group; gate: see GateConfig; shadow: scored and charted,
-    but moves nothing until it is promoted; schedule: (step, factor) points that scale the weight, linear between
-    them and constant outside; deadline_s: for one group's scores with all retries; attempt_s: for one try (None:
-    what is left, half of it while another replica could follow); hedge: a second request to another replica where
-    the first is slower than 95 % of recent ones ("same_server": to the same one where there is no other); breaker,
-    pause: see there; restarts: of a local server."""
-
-    name: str
-    source: str
-    weight: float = 1.0
-    on_failure: Literal["drop_rollout", "drop_group", "neutral", "fail_job"] = "drop_rollout"
-    deadline_s: float = Field(30.0, gt=0)
-    attempt_s: float | None = Field(None, gt=0)
-    hedge: bool | Literal["same_server"] = False
-    breaker: BreakerSection = BreakerSection()
-    pause: PauseSection = PauseSection()
-    restarts: NonNegativeInt = 20
-    gate: GateConfig | None = None
-    shadow: bool = False
-    schedule: tuple[tuple[int, float], ...] = ()
-    args: dict[str, Any] = Field(default_factory=dict)
-
-    @field_validator("schedule")
-    @classmethod
-    def _ascending(cls, points: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
-        steps = [step for step, _ in points]
-        if any(b <= a for a, b in pairwise(steps)):
-            raise ValueError(f"schedule: steps {steps} must ascend")
-        return points
-
-    @field_validator("source")
-    @classmethod
-    def _addressed(cls, source: str) -> str:
-        if is_remote(source):
-            RewardAddress.parse(source)
-        return source
 
 
 class AdvantageConfig(ConfigModel):

@@ -15,7 +15,8 @@ import numpy as np
 from policy.completion import Completion
 from rewards.score import RolloutView, Score
 from rl.advantages import combine_group
-from rl.config import AdvantageConfig, RewardConfig
+from rl.config import AdvantageConfig
+from rl.reward_config import RewardConfig
 from rl.rollout import Fate, Group, Rollout
 from scenes.trajectory import Trajectory
 
@@ -57,8 +58,10 @@ def make_rollouts(
 
 def unscored(rollouts: Sequence[Rollout]) -> tuple[Rollout, ...]:
     """The rollouts as they were before they were scored, to score them again."""
-    fresh = {"scores": (), "total": None, "advantage": None, "shares": {}}
-    return tuple(replace(r, **fresh, fate=Fate.TRAINED, fate_reason=None) for r in rollouts)
+    return tuple(
+        replace(r, scores=(), total=None, advantage=None, shares={}, fate=Fate.TRAINED, fate_reason=None)
+        for r in rollouts
+    )
 
 
 def score_values(

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from rewards.launch import LaunchError
-from rl.config import RewardConfig
+from rl.reward_config import RewardConfig
 from rl.reward_fleet import RewardFleet
 from rl.reward_plan import ChangeKind, ChangeRefusedError, RewardChange, RewardPlan
 from rl.reward_requests import RewardRequest, RewardRequests

@@ -13,14 +13,19 @@ from pathlib import Path
 from rewards.breaker import BreakerConfig
 from rewards.client import RewardClient
 from rewards.client_config import ClientConfig
+from rewards.credentials import Tls
 from rewards.description import Description
+from rewards.environment import prepare
 from rewards.hedging import HedgeConfig
 from rewards.launch import LaunchConfig, SupervisedServer
 from rewards.registry import RewardSource, is_remote
 from rewards.score import RolloutView, Score
 from rewards.server import ServerConfig
-from rl.config import RewardConfig
+from rl.reward_config import RewardConfig, TlsConfig
 from scenes.clip import Clip
+
+# Shared by all runs, because making one takes minutes.
+ENVIRONMENTS = Path("runs/.environments")
 
 
 class RewardFleet:
@@ -35,7 +40,8 @@ class RewardFleet:
         self._missed: dict[str, tuple[tuple[RolloutView, ...], Clip]] = {}
 
     async def start(self, deadline_s: float = 60.0) -> dict[str, Description]:
-        """Start what is local, wait for all. Raises LaunchError, TimeoutError or LookupError naming the reward."""
+        """Start what is local, wait for all. Raises LaunchError, TimeoutError or LookupError naming the reward,
+        EnvironmentBuildError when its environment cannot be made."""
         for reward in self._rewards:
             server = None
             if not is_remote(reward.source):
@@ -47,7 +53,11 @@ class RewardFleet:
     def _launch(self, reward: RewardConfig, log_name: str) -> SupervisedServer:
         source = RewardSource(reward.source, reward.name, reward.args)
         config = LaunchConfig(
-            ServerConfig((source,)), self._directory, name=log_name, restarts=reward.restarts
+            ServerConfig((source,), workers=reward.processes),
+            self._directory,
+            name=log_name,
+            restarts=reward.restarts,
+            environment=prepare(reward.environment, ENVIRONMENTS) if reward.environment else None,
         )
         server = SupervisedServer(config)
         server.start()
@@ -139,5 +149,15 @@ def client_config(reward: RewardConfig, url: str, job: str) -> ClientConfig:
         attempt_s=reward.attempt_s,
         breaker=breaker,
         hedge=hedge,
+        tls=_tls(reward.tls),
+        token_file=str(reward.token_file) if reward.token_file else None,
+        token_env=reward.token_env,
         job=job,
     )
+
+
+def _tls(config: TlsConfig | None) -> Tls | None:
+    if config is None:
+        return None
+    files = {name: str(path) if path else None for name, path in config}
+    return Tls(**files)

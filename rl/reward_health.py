@@ -19,7 +19,7 @@ from typing import Any, Protocol
 from rewards.backoff import Backoff
 from rewards.errors import RewardError
 from rewards.score import Score, Status
-from rl.config import PauseSection, RewardConfig
+from rl.reward_config import PauseSection, RewardConfig
 
 MOST_GROUPS = 64
 EXPLANATIONS = 3

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rl.config import RewardConfig
+from rl.reward_config import RewardConfig
 
 _REWARDS = TypeAdapter(tuple[RewardConfig, ...])
 

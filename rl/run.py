@@ -14,6 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from rewards.redaction import redact
 from rl.checkpoint import latest_checkpoint
 from rl.config import JobConfig
 from rl.job import GrpoJob
@@ -62,9 +63,8 @@ async def run_job(config: JobConfig, *, resume: bool = False) -> Path:
             stopped = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
             phase = Phase.STOPPED if stopped else Phase.FAILED
             state = registry.state()
-            registry.set_state(
-                phase, state.step if state else 0, config.steps, f"{type(error).__name__}: {error}"[:500]
-            )
-            registry.add_event(EventKind.ALERT, f"{type(error).__name__}: {error}"[:2000])
+            why = redact(f"{type(error).__name__}: {error}")
+            registry.set_state(phase, state.step if state else 0, config.steps, why[:500])
+            registry.add_event(EventKind.ALERT, why[:2000])
             raise
     return config.folder / "policy"

@@ -13,6 +13,7 @@ import numpy as np
 from rewards.wire import reward_pb2 as pb
 
 MOST_DIMENSIONS = 8
+MOST_BYTES = 64 * 2**20
 _DTYPES: dict[int, np.dtype] = {
     pb.BOOL: np.dtype("?"),
     pb.UINT8: np.dtype("u1"),
@@ -42,11 +43,14 @@ def decode(message: pb.Array, what: str = "array") -> np.ndarray:
     dtype = _DTYPES.get(message.dtype)
     if dtype is None:
         raise WireError(f"{what}: unknown dtype {message.dtype}; this server knows {sorted(_DTYPES)}")
+    if len(message.shape) > MOST_DIMENSIONS:
+        raise WireError(f"{what}: {len(message.shape)} dimensions, at most {MOST_DIMENSIONS} are allowed")
     shape = tuple(message.shape)
-    if len(shape) > MOST_DIMENSIONS:
-        raise WireError(f"{what}: {len(shape)} dimensions, at most {MOST_DIMENSIONS} are allowed")
     if math.prod(shape) * dtype.itemsize != len(message.data):
         raise WireError(f"{what}: shape {shape} of {dtype} does not fit {len(message.data)} bytes")
+    # Not implied by the line above: a length of 0 makes any others fit, and numpy refuses huge ones.
+    if math.prod(n for n in shape if n) * dtype.itemsize > MOST_BYTES:
+        raise WireError(f"{what}: shape {shape} is empty, but its other lengths are too large")
     if dtype.kind == "b" and message.data.strip(b"\x00\x01"):
         raise WireError(f"{what}: bool array holds bytes other than 0 and 1")
     return np.frombuffer(message.data, dtype=dtype).reshape(shape)

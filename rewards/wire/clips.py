@@ -5,13 +5,17 @@ Invariant: `decode_clip(encode_clip(c))` equals `c` field by field; a malformed 
 
 from __future__ import annotations
 
+import math
 from typing import TypeVar
+
+import numpy as np
 
 from rewards.wire import reward_pb2 as pb
 from rewards.wire.arrays import WireError, decode_as, encode
 from scenes.clip import Agents, Cameras, CausalFactor, ChainOfCausation, Clip, RoadMap, Sign, Signals
 from scenes.decisions import Direction, FactorKind, Lateral, Longitudinal
 
+MOST_ID_CHARS = 256
 E = TypeVar("E", Longitudinal, Lateral, Direction, FactorKind)
 
 
@@ -41,10 +45,13 @@ def encode_clip(clip: Clip, cameras: bool = False) -> pb.Clip:
 
 def decode_clip(message: pb.Clip) -> Clip:
     """Unpack and validate a clip; WireError says which field is wrong."""
-    if not message.clip_id:
-        raise WireError("clip: clip_id is empty")
+    if not 1 <= len(message.clip_id) <= MOST_ID_CHARS:
+        raise WireError(
+            f"clip: clip_id has {len(message.clip_id)} characters, 1 to {MOST_ID_CHARS} are allowed"
+        )
     if len(message.ego_size) != 4:
         raise WireError(f"ego_size: {len(message.ego_size)} numbers, 4 are expected")
+    _finite("t0 and ego_size", message.t0, *message.ego_size)
     history = decode_as(message.ego_history, "ego_history", (None, 4))
     future = decode_as(message.ego_future, "ego_future", (None, 4))
     steps = len(history) + len(future)
@@ -69,13 +76,22 @@ def _decode_agents(message: pb.Agents, steps: int) -> Agents:
     n = len(message.ids)
     if len(message.classes) != n:
         raise WireError(f"agents: {n} ids but {len(message.classes)} classes")
+    poses = decode_as(message.poses, "agents.poses", (n, steps, 3), finite=False)
+    valid = decode_as(message.valid, "agents.valid", (n, steps), kind="b")
+    if not np.isfinite(poses[valid]).all():
+        raise WireError("agents.poses: a pose that is marked valid is not finite")
     return Agents(
         ids=tuple(message.ids),
         classes=tuple(message.classes),
         sizes=decode_as(message.sizes, "agents.sizes", (n, 3)),
-        poses=decode_as(message.poses, "agents.poses", (n, steps, 3), finite=False),
-        valid=decode_as(message.valid, "agents.valid", (n, steps), kind="b"),
+        poses=poses,
+        valid=valid,
     )
+
+
+def _finite(what: str, *numbers: float) -> None:
+    if not all(map(math.isfinite, numbers)):
+        raise WireError(f"{what}: a number is not finite")
 
 
 def _encode_road(road: RoadMap) -> pb.RoadMap:
@@ -100,6 +116,8 @@ def _decode_road(message: pb.RoadMap) -> RoadMap:
         raise WireError(
             f"road: {len(message.boundaries)} boundaries but {len(message.boundary_kinds)} boundary_kinds"
         )
+    _finite("road.lane_widths", *message.lane_widths)
+    _finite("road.signs", *(number for s in message.signs for number in (s.x, s.y, s.yaw)))
     return RoadMap(
         lanes=tuple(decode_as(m, "road.lanes", (None, 2)) for m in message.lanes),
         lane_widths=tuple(message.lane_widths),
@@ -161,7 +179,9 @@ def _member(kind: type[E], name: str) -> E:
     try:
         return kind(name)
     except ValueError as error:
-        raise WireError(f"label: {name!r} is no {kind.__name__}; known: {[str(m) for m in kind]}") from error
+        raise WireError(
+            f"label: {name[:80]!r} is no {kind.__name__}; known: {[str(m) for m in kind]}"
+        ) from error
 
 
 def _encode_cameras(cameras: Cameras) -> pb.Cameras:

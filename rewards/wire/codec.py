@@ -10,14 +10,19 @@ from __future__ import annotations
 import math
 
 from rewards.description import Component, Description, Mode, Need
+from rewards.redaction import redact
 from rewards.score import RolloutView, Score, Status
 from rewards.wire import reward_pb2 as pb
 from rewards.wire.arrays import WireError, decode_as, encode
+from rewards.wire.clips import MOST_ID_CHARS
 
 PROTOCOL = 1
 MESSAGE_BYTES = 64 * 2**20
 TEXT_BYTES = 64 * 2**10
 EXPLANATION_CHARS = 2_000
+# Of other people's servers: the contract allows 8 KiB.
+TOLD_CHARS = 8 * 2**10
+MOST_COMPONENTS = 256
 MOST_STEPS = 1_024
 
 STATUS_CODES: dict[Status, pb.Status] = {
@@ -51,9 +56,12 @@ def decode_rollout(message: pb.Rollout) -> RolloutView:
     """Unpack and validate one rollout; WireError says what is wrong with it."""
     if not message.rollout_id or not message.clip_id:
         raise WireError("rollout: rollout_id and clip_id must not be empty")
-    size = len(message.text.encode())
-    if size > TEXT_BYTES:
-        raise WireError(f"text: {size} bytes, at most {TEXT_BYTES} are allowed")
+    # Scores are remembered by the hundred thousand with their ids.
+    if max(len(message.rollout_id), len(message.group_id), len(message.clip_id)) > MOST_ID_CHARS:
+        raise WireError(f"rollout: an id is longer than {MOST_ID_CHARS} characters")
+    for what, text in (("text", message.text), ("reason", message.reason)):
+        if (size := len(text.encode())) > TEXT_BYTES:
+            raise WireError(f"{what}: {size} bytes, at most {TEXT_BYTES} are allowed")
     present = message.HasField("actions"), message.HasField("states")
     if present != (message.valid, message.valid):
         raise WireError("a valid rollout carries actions and states, an invalid one carries neither")
@@ -94,12 +102,17 @@ def encode_score(rollout_id: str, score: Score) -> pb.Result:
 
 
 def missing_result(rollout_id: str, status: pb.Status, why: str) -> pb.Result:
-    """A result without a value."""
-    return pb.Result(rollout_id=rollout_id, status=status, explanation=why[:EXPLANATION_CHARS])
+    """A result without a value; secrets are taken out of the reason (see rewards.redaction)."""
+    return pb.Result(rollout_id=rollout_id, status=status, explanation=redact(why)[:EXPLANATION_CHARS])
 
 
 def decode_score(message: pb.Result, reward: str, version: str, attempts: int) -> Score:
     """Unpack one result; a server's nonsense raises WireError."""
+    if len(version) > MOST_ID_CHARS or len(message.components) > MOST_COMPONENTS:
+        raise WireError(
+            f"a version of {len(version)} characters or {len(message.components)} components; at most "
+            f"{MOST_ID_CHARS} and {MOST_COMPONENTS} are kept in a ledger"
+        )
     status = STATUSES.get(message.status)
     if status is None:
         raise WireError(f"result of {message.rollout_id!r}: status {message.status} is no final status")
@@ -114,7 +127,7 @@ def decode_score(message: pb.Result, reward: str, version: str, attempts: int) -
         value=message.value if has_value else None,
         status=status,
         components=dict(message.components),
-        explanation=message.explanation,
+        explanation=message.explanation[:TOLD_CHARS],
         version=version,
         attempts=attempts,
         latency_s=message.latency_s,

@@ -1,4 +1,7 @@
-"""Length-prefixed protobuf frames on the pipe between a server and its scoring processes."""
+"""Length-prefixed protobuf frames on the pipe between a server and its scoring processes.
+
+Invariant: what cannot be a frame raises WireError before memory is taken for it.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +9,52 @@ import asyncio
 import struct
 from typing import BinaryIO, TypeVar
 
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
+
+from rewards.wire.arrays import WireError
 
 M = TypeVar("M", bound=Message)
+# A batch with all its clips, images included; protobuf itself ends at 2 GiB.
+MOST_BYTES = 2**30
 _LENGTH = struct.Struct("<I")
 
 
 def frame(message: Message) -> bytes:
-    """The bytes of one frame."""
-    body = message.SerializeToString()
-    return _LENGTH.pack(len(body)) + body
+    """The bytes of one frame; WireError when the message is larger than a frame may be."""
+    size = message.ByteSize()
+    if size > MOST_BYTES:
+        raise WireError(
+            f"{size} bytes for one scoring process, at most {MOST_BYTES}: score fewer clips a call"
+        )
+    return _LENGTH.pack(size) + message.SerializeToString()
 
 
 def read_frame(stream: BinaryIO, kind: type[M]) -> M | None:
-    """Block for the next frame; None at the end of the stream."""
+    """Block for the next frame; None at the end of the stream, WireError for what is no frame."""
     head = stream.read(_LENGTH.size)
     if len(head) < _LENGTH.size:
         return None
-    size = _LENGTH.unpack(head)[0]
+    size = _size(head)
     body = stream.read(size)
-    return kind.FromString(body) if len(body) == size else None
+    return _parse(body, kind) if len(body) == size else None
 
 
 async def read_frame_async(stream: asyncio.StreamReader, kind: type[M]) -> M:
-    """Await the next frame; asyncio.IncompleteReadError when the other side is gone."""
+    """Await the next frame; asyncio.IncompleteReadError when the other side is gone, WireError for what is no
+    frame."""
     head = await stream.readexactly(_LENGTH.size)
-    return kind.FromString(await stream.readexactly(_LENGTH.unpack(head)[0]))
+    return _parse(await stream.readexactly(_size(head)), kind)
+
+
+def _size(head: bytes) -> int:
+    size: int = _LENGTH.unpack(head)[0]
+    if size > MOST_BYTES:
+        raise WireError(f"a frame of {size} bytes, at most {MOST_BYTES} are allowed")
+    return size
+
+
+def _parse(body: bytes, kind: type[M]) -> M:
+    try:
+        return kind.FromString(body)
+    except DecodeError as error:
+        raise WireError(f"a frame of {len(body)} bytes that is no {kind.DESCRIPTOR.name}") from error

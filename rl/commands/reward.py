@@ -57,7 +57,25 @@ def serve(
     tls_ca: Annotated[
         Path | None, typer.Option(help="Demand client certificates of this CA (mutual TLS).")
     ] = None,
-    token_file: Annotated[Path | None, typer.Option(help="Demand this bearer token from callers.")] = None,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(help="Demand the bearer token in this file; it may change while the server runs."),
+    ] = None,
+    token_grace: Annotated[
+        float, typer.Option(min=0, help="Seconds for which a replaced token is still good.")
+    ] = 60.0,
+    max_concurrent: Annotated[int, typer.Option(min=1, help="Calls answered at once.")] = 256,
+    max_calls_per_s: Annotated[float | None, typer.Option(min=0.001, help="Of all callers together.")] = None,
+    max_rollouts_per_s: Annotated[
+        float | None, typer.Option(min=0.001, help="Of all callers together.")
+    ] = None,
+    max_batch: Annotated[
+        int | None, typer.Option(min=1, help="Rollouts a call, below the reward's own limit.")
+    ] = None,
+    max_message_mib: Annotated[int, typer.Option(min=1, max=64, help="Of a request.")] = 64,
+    reflection: Annotated[
+        bool | None, typer.Option(help="Tell callers the contract; by default on loopback only.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve reward functions over gRPC until Ctrl-C or SIGTERM.
@@ -70,6 +88,11 @@ def serve(
       ar1 reward serve my_rewards.py:politeness --port-file politeness.port
 
     Use it in a job as  source: grpc://127.0.0.1:50051/consistency
+
+    Across machines it takes TLS, and a token or client certificates (docs/security.md):
+
+      ar1 reward serve trajectory --host 0.0.0.0 --port 50051 --tls-cert server.pem --tls-key server.key
+      --tls-ca ca.pem --token-file token
     """
     from rewards.credentials import Tls
     from rewards.registry import RewardSource
@@ -89,6 +112,13 @@ def serve(
         timeout_s=timeout,
         tls=tls,
         token_file=str(token_file) if token_file else None,
+        token_grace_s=token_grace,
+        max_concurrent=max_concurrent,
+        max_calls_per_s=max_calls_per_s,
+        max_rollouts_per_s=max_rollouts_per_s,
+        max_batch=max_batch,
+        max_message_bytes=max_message_mib * 2**20,
+        reflection=reflection,
         metrics_port=metrics_port,
         json_lines=as_json,
     )

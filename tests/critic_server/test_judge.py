@@ -176,6 +176,7 @@ def test_images_are_sent_only_when_asked_for():
 def test_the_key_comes_from_a_file(tmp_path):
     secret = tmp_path / "key"
     secret.write_text("sk-1\n")
+    secret.chmod(0o600)
     with endpoint((200, GOOD)) as (url, got):
         judge(url, api_key_file=str(secret))
         judge(url)

@@ -352,9 +352,14 @@ def test_sigterm_lets_calls_in_flight_end(tmp_path):
 def test_the_token_is_demanded_of_calls_but_not_of_health_checks(tmp_path):
     secret = tmp_path / "token"
     secret.write_text("open sesame\n")
+    secret.chmod(0o600)
+    guess = tmp_path / "guess"
+    guess.write_text("open barley\n")
+    guess.chmod(0o600)
     with launch(tmp_path, token_file=str(secret)) as server:
-        right = ask(server, "obedient", lambda c: c.score([rollout()], CLIPS), token="open sesame")
-        wrong = ask(server, "obedient", lambda c: c.score([rollout()], CLIPS), token="guess", ready=False)
+        job = lambda c: c.score([rollout()], CLIPS)  # noqa: E731
+        right = ask(server, "obedient", job, token_file=str(secret))
+        wrong = ask(server, "obedient", job, token_file=str(guess), ready=False)
         with grpc.insecure_channel(server.address) as channel:
             health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=5)
     assert right[0].value == 0.5

@@ -22,10 +22,11 @@ from rewards.client import RewardClient
 from rewards.client_config import ClientConfig
 from rewards.credentials import Tls
 from rewards.score import Score
-from rl.config import AdvantageConfig, RewardConfig
+from rl.config import AdvantageConfig
 from rl.group_scoring import finish_group, make_rollouts, view
 from rl.ledger import LedgerReader, LedgerWriter
 from rl.ledger_proof import check_accounting
+from rl.reward_config import RewardConfig
 from rl.rollout import Fate, Group, Rollout
 
 pytestmark = pytest.mark.process

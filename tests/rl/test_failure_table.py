@@ -22,7 +22,7 @@ def test_every_row_names_tests_that_exist() -> None:
 def test_the_settings_of_the_page_are_those_of_the_configuration() -> None:
     import yaml
 
-    from rl.config import BreakerSection, PauseSection, RewardConfig
+    from rl.reward_config import BreakerSection, PauseSection, RewardConfig
 
     page = (ROOT / "docs" / "reward-failures.md").read_text()
     (block,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)

@@ -9,8 +9,9 @@ import pytest
 
 from policy.completion import Completion
 from rewards.score import Score, Status
-from rl.config import AdvantageConfig, GateConfig, RewardConfig
+from rl.config import AdvantageConfig
 from rl.group_scoring import RewardFailedError, finish_group, make_rollouts, score_values
+from rl.reward_config import GateConfig, RewardConfig
 from rl.rollout import Fate, Group
 from rl.training_batch import make_batch
 

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 
+import grpc
 import numpy as np
 import pytest
 from example_run import make_clip, make_step
 from typer.testing import CliRunner
 
+from rewards.wire import reward_pb2 as pb
+from rewards.wire import reward_pb2_grpc
 from rl.commands import critic, reward
 from rl.ledger import LedgerWriter, part_path
 from rl.run_directory import RunDirectory
@@ -148,6 +151,50 @@ def test_serve_announces_its_address_and_scores_remotely(store, tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert (row["value"], row["reward"]) == (1.0, "reasoning")
+
+
+@pytest.mark.process
+def test_serve_takes_the_limits_and_the_token_of_the_command_line(tmp_path):
+    token = tmp_path / "token"
+    token.write_text("open sesame")
+    token.chmod(0o644)
+    code = "import sys; from rl.cli import main; sys.argv[0] = 'ar1'; main()"
+    words = (
+        "reward",
+        "serve",
+        "consistency",
+        "--token-file",
+        str(token),
+        "--max-batch",
+        "2",
+        "--no-reflection",
+    )
+    limits = ("--max-calls-per-s", "100", "--max-rollouts-per-s", "100", "--max-message-mib", "1", "--json")
+    command = [sys.executable, "-c", code, *words, *limits, "--max-concurrent", "4", "--token-grace", "5"]
+    open_to_others = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert (open_to_others.returncode, f"chmod 600 {token}" in open_to_others.stderr) == (2, True)
+    token.chmod(0o600)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        told = [json.loads(process.stdout.readline()) for _ in range(2)]
+        address = told[0]["address"].removeprefix("grpc://")
+        with grpc.insecure_channel(address) as channel:
+            describe = reward_pb2_grpc.RewardServiceStub(channel).Describe
+            with pytest.raises(grpc.RpcError) as refused:
+                describe(pb.DescribeRequest(), timeout=10)
+            known = (("authorization", "Bearer open sesame"),)
+            offer = describe(pb.DescribeRequest(), timeout=10, metadata=known).rewards[0]
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
+    assert offer.max_batch == 2
+
+
+def test_a_secret_on_the_command_line_is_refused_without_being_quoted():
+    result = run("serve", "reasoning", "--option", "api_key=sk-planted0123456789")
+    assert isinstance(result.exception, ValueError)
+    assert "api_key_file" in str(result.exception)
+    assert "sk-planted" not in str(result.exception)
 
 
 def test_importing_the_commands_is_light():

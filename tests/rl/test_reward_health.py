@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from policy.config_file import ConfigError, load_config
 from rewards.score import RolloutView, Score, Status
-from rl.config import JobConfig, PauseSection, RewardConfig
+from rl.config import JobConfig
+from rl.reward_config import PauseSection, RewardConfig
 from rl.reward_fleet import RewardFleet
 from rl.reward_health import RewardFailingError, RewardHealth, until_answering
 from scenes.cameras import default_rig

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rl.config import GateConfig, RewardConfig
+from rl.reward_config import GateConfig, RewardConfig
 from rl.reward_plan import ChangeKind, ChangeRefusedError, RewardChange, RewardPlan, scheduled
 from rl.reward_requests import RewardRequests
 from rl.run_registry import RunRegistry

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rl.commands.reward_check import check
+
 if TYPE_CHECKING:
     from rewards.score import RolloutView, Score
     from scenes.clip import Clip
 
 app = typer.Typer(no_args_is_help=True, help="Serve, list and try reward functions.")
+app.command("check")(check)
 
 Options = Annotated[
     list[str] | None,

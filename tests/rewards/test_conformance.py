@@ -1,0 +1,144 @@
+"""The conformance kit: our servers keep the contract, and each wrong server is caught by the check for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import wrong_servers
+from typer.testing import CliRunner
+from wrong_servers import Right, serving
+
+from rewards.conformance import Outcome, Target, check_server
+from rewards.conformance.runner import checks
+from rewards.launch import LaunchConfig, SupervisedServer
+from rewards.registry import RewardSource
+from rewards.server import ServerConfig
+from rl.commands.reward import app
+
+FAULTY = str(Path(__file__).with_name("faulty_rewards.py"))
+
+
+def by_outcome(results, outcome):
+    """{check: detail} of the results that ended so; a check that did so for any reward counts."""
+    return {r.check: r.detail for r in results if r.outcome is outcome}
+
+
+def launch(tmp_path, *targets, **options):
+    sources = tuple(RewardSource(target) for target in targets)
+    return SupervisedServer(LaunchConfig(ServerConfig(sources, **options), tmp_path))
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_the_shipped_rule_rewards_keep_the_contract(tmp_path):
+    with launch(tmp_path, "trajectory", "consistency") as server:
+        results = check_server(Target(server.address))
+    assert by_outcome(results, Outcome.FAILED) == {}
+    names = [check.name for check in checks()]
+    assert len(results) == sum(2 if check.on_reward is not None else 1 for check in checks()), (
+        "each check reports for each reward"
+    )
+    assert sorted({r.check for r in results}) == sorted(names)
+    # Nothing but these has nothing to check here.
+    assert set(by_outcome(results, Outcome.SKIPPED)) == {
+        *(name for name in names if name.startswith("access/")),
+        "group/siblings",
+        "interrupted/slow-item",
+    }
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_group_rewards_functions_images_and_slow_items_keep_the_contract(tmp_path):
+    targets = [f"{FAULTY}:{name}" for name in ("Siblings", "Looker")]
+    with launch(tmp_path, *targets, timeout_s=2.0) as server:
+        results = check_server(Target(server.address))
+    assert "siblings" in {r.reward for r in results}
+    # Looker takes the cameras of an invalid completion's clip as well as any other's.
+    assert by_outcome(results, Outcome.FAILED) == {}
+    assert not any(
+        r.check == "group/siblings" and r.reward == "siblings" for r in results if r.outcome != "passed"
+    )
+
+    with launch(tmp_path / "slow", f"{FAULTY}:Obedient", timeout_s=1.0) as server:
+        results = check_server(Target(server.address, slow_text="hang"))
+    assert by_outcome(results, Outcome.FAILED) == {}
+    assert by_outcome(results, Outcome.PASSED)["interrupted/slow-item"].startswith("DEADLINE after")
+
+
+@pytest.mark.process
+def test_a_small_correct_server_passes():
+    with serving(Right()) as address:
+        results = check_server(Target(address))
+    assert by_outcome(results, Outcome.FAILED) == {}
+
+
+WRONG = {
+    "WrongOrder": "score/order",
+    "WrongIds": "score/batch-16",
+    "LosesOne": "score/batch-16",
+    "NotANumber": "score/values",
+    "ZeroForFailure": "clips/unknown",
+    "OutOfRange": "score/values",
+    "ErrorForAll": "input/not-finite",
+    "Forgetful": "idempotent/again",
+    "ById": "idempotent/content",
+    "KeepsTheFirstClip": "clips/replaced",
+    "AnyBatch": "score/empty-batch",
+    "AnyName": "score/unknown-reward",
+    "RefusesInvalid": "input/invalid-completion",
+    "SmallMessages": "limits/large",
+    "BlindToNan": "input/not-finite",
+    "RemembersDeadlines": "interrupted/short-deadline",
+    "Hangs": "interrupted/slow-item",
+}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("server", "caught_by"), WRONG.items())
+def test_a_wrong_server_is_caught(server, caught_by):
+    with serving(getattr(wrong_servers, server)()) as address:
+        results = check_server(
+            Target(address, timeout_s=3.0, slow_text="hang" if server == "Hangs" else None)
+        )
+    assert caught_by in by_outcome(results, Outcome.FAILED)
+    assert len(by_outcome(results, Outcome.PASSED)) > 5, "the rest of the contract is still kept"
+
+
+@pytest.mark.process
+def test_the_command_prints_a_table_and_exits_non_zero_on_a_breach():
+    runner = CliRunner()
+    with serving(wrong_servers.NotANumber()) as address:
+        shown = runner.invoke(app, ["check", address])
+        told = runner.invoke(app, ["check", f"grpc://{address}/right", "--json"])
+        missing = runner.invoke(app, ["check", address, "--reward", "left"])
+    assert shown.exit_code == told.exit_code == 1
+    assert "score/values" in shown.stdout
+    assert "failed" in shown.stdout
+    found = json.loads(told.stdout)
+    row = next(r for r in found["results"] if r["check"] == "score/values")
+    assert (row["reward"], row["outcome"]) == ("right", "failed")
+    assert "value is nan" in row["detail"]
+    assert found["failed"] == sum(r["outcome"] == "failed" for r in found["results"])
+    assert isinstance(missing.exception, LookupError)
+    with serving(Right()) as address:
+        assert runner.invoke(app, ["check", address, "--json"]).exit_code == 0
+
+
+@pytest.mark.process
+def test_nobody_there_fails_the_first_check_and_skips_the_rest():
+    with serving(Right()) as address:
+        pass
+    results = check_server(Target(address, timeout_s=0.5))
+    assert list(by_outcome(results, Outcome.FAILED)) == ["describe/server"]
+    assert "UNAVAILABLE" in by_outcome(results, Outcome.FAILED)["describe/server"]
+    assert len(by_outcome(results, Outcome.SKIPPED)) == len(checks()) - 1
+
+
+def test_an_address_that_is_none_and_plain_text_beyond_loopback_are_refused():
+    with pytest.raises(ValueError, match="write host:port"):
+        check_server(Target("localhost"))
+    with pytest.raises(ValueError, match="plain text"):
+        check_server(Target("10.0.0.7:50051"))

@@ -1,0 +1,256 @@
+"""A small correct reward server, and one deliberately wrong server for each way to break the contract."""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from rewards.wire import reward_pb2 as pb
+from rewards.wire import reward_pb2_grpc
+from rewards.wire.arrays import WireError
+from rewards.wire.clips import decode_clip
+from rewards.wire.codec import decode_rollout
+
+SERVICE = pb.DESCRIPTOR.services_by_name["RewardService"].full_name
+
+
+class Right(reward_pb2_grpc.RewardServiceServicer):
+    """Value: minus the distance to the expert's last place, over 1000 m. Forgets nothing, remembers no score:
+    it is deterministic."""
+
+    limit_bytes = 64 * 2**20
+
+    def __init__(self):
+        self.clips = {}
+
+    def Describe(self, request, context):  # noqa: N802, ARG002
+        told = pb.Description(
+            name="right", version="1", low=-1.0, high=0.0, max_batch=256, mode=pb.PER_ROLLOUT
+        )
+        told.components.add(name="distance", low=0.0, high=1000.0, doc="m")
+        return pb.DescribeResponse(protocol=1, instance="one", rewards=[told])
+
+    def PutClips(self, request, context):  # noqa: N802, ARG002
+        return pb.PutClipsResponse(results=[self.put(clip) for clip in request.clips], instance="one")
+
+    def put(self, message):
+        try:
+            self.clips[message.clip_id] = decode_clip(message)
+        except WireError as error:
+            return pb.ItemStatus(status=pb.DATA, explanation=str(error))
+        return pb.ItemStatus(status=pb.OK)
+
+    def Score(self, request, context):  # noqa: N802
+        if request.reward not in ("", "right"):
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such reward")
+        if not 1 <= len(request.rollouts) <= 256:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "1 to 256 rollouts")
+        results = self.results(request.rollouts, context)
+        return pb.ScoreResponse(reward="right", version="1", instance="one", results=results)
+
+    def ScoreGroup(self, request, context):  # noqa: N802, ARG002
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "per rollout")
+
+    def results(self, rollouts, context):  # noqa: ARG002
+        return [self.result(rollout) for rollout in rollouts]
+
+    def result(self, message):
+        try:
+            rollout = decode_rollout(message)
+        except WireError as error:
+            return self.missing(message, pb.DATA, str(error))
+        if rollout.clip_id not in self.clips:
+            return self.missing(message, pb.UNKNOWN_CLIP, "not put")
+        if rollout.states is None:
+            return pb.Result(rollout_id=rollout.rollout_id, status=pb.OK, value=-1.0)
+        gap = abs(rollout.states[-1, :2] - self.clips[rollout.clip_id].ego_future[-1, :2]).sum()
+        return pb.Result(
+            rollout_id=rollout.rollout_id, status=pb.OK, value=-gap / 1000, components={"distance": gap}
+        )
+
+    def missing(self, message, status, why):
+        return pb.Result(rollout_id=message.rollout_id, status=status, explanation=why)
+
+
+class WrongOrder(Right):
+    """Ids in order, values reversed."""
+
+    def results(self, rollouts, context):
+        results = super().results(rollouts, context)
+        values = [r.value for r in results if r.status == pb.OK]
+        for result in results:
+            if result.status == pb.OK:
+                result.value = values.pop()
+        return results
+
+
+class WrongIds(Right):
+    """Whole results reversed."""
+
+    def results(self, rollouts, context):
+        return super().results(rollouts, context)[::-1]
+
+
+class LosesOne(Right):
+    """Leaves the last result of a batch out."""
+
+    def results(self, rollouts, context):
+        results = super().results(rollouts, context)
+        return results[:-1] if len(results) > 1 else results
+
+
+class NotANumber(Right):
+    """NaN as a value."""
+
+    def result(self, message):
+        result = super().result(message)
+        if result.status == pb.OK and message.valid:
+            result.value = float("nan")
+        return result
+
+
+class ZeroForFailure(Right):
+    """0 where nothing could be scored."""
+
+    def missing(self, message, status, why):  # noqa: ARG002
+        return pb.Result(rollout_id=message.rollout_id, status=pb.OK, value=0.0, explanation=why)
+
+
+class OutOfRange(Right):
+    """Values in metres, described as shares."""
+
+    def result(self, message):
+        result = super().result(message)
+        result.value *= 1000.0 if result.status == pb.OK else 1.0
+        return result if result.status == pb.OK else self.missing(message, result.status, result.explanation)
+
+
+class ErrorForAll(Right):
+    """One bad item costs the batch."""
+
+    def results(self, rollouts, context):
+        results = super().results(rollouts, context)
+        bad = [r for r in results if r.status == pb.DATA]
+        if bad:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, bad[0].explanation)
+        return results
+
+
+class Forgetful(Right):
+    """Another answer each time."""
+
+    def result(self, message):
+        result = super().result(message)
+        if result.status == pb.OK:
+            result.value = -random.random()
+        return result
+
+
+class ById(Right):
+    """Remembers by id alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.known = {}
+
+    def result(self, message):
+        return self.known.setdefault(message.rollout_id, super().result(message))
+
+
+class KeepsTheFirstClip(Right):
+    """An id that is put again changes nothing."""
+
+    def put(self, message):
+        return pb.ItemStatus(status=pb.OK) if message.clip_id in self.clips else super().put(message)
+
+
+class AnyBatch(Right):
+    """Takes no notice of its own max_batch, nor of an empty batch."""
+
+    def Score(self, request, context):  # noqa: N802
+        if request.reward not in ("", "right"):
+            context.abort(grpc.StatusCode.NOT_FOUND, "no such reward")
+        results = self.results(request.rollouts, context)
+        return pb.ScoreResponse(reward="right", version="1", instance="one", results=results)
+
+
+class AnyName(Right):
+    """Answers for rewards that it has not."""
+
+    def Score(self, request, context):  # noqa: N802
+        request.reward = ""
+        return super().Score(request, context)
+
+
+class RefusesInvalid(Right):
+    """Holds the policy's mistake against the data."""
+
+    def result(self, message):
+        return super().result(message) if message.valid else self.missing(message, pb.DATA, "invalid")
+
+
+class SmallMessages(Right):
+    """The library's default limit of 4 MiB."""
+
+    limit_bytes = 4 * 2**20
+
+
+class BlindToNan(Right):
+    """Reads arrays without looking at the numbers."""
+
+    def result(self, message):
+        result = super().result(message)
+        if result.status == pb.DATA and "finite" in result.explanation:
+            return pb.Result(rollout_id=message.rollout_id, status=pb.OK, value=-0.5)
+        return result
+
+
+class RemembersDeadlines(Right):
+    """Late once, late for ever: what was asked for with little time stays DEADLINE."""
+
+    def __init__(self):
+        super().__init__()
+        self.late = set()
+
+    def results(self, rollouts, context):
+        if context.time_remaining() < 1.0:
+            time.sleep(0.05)
+            self.late.update(r.rollout_id for r in rollouts)
+        return [
+            self.missing(r, pb.DEADLINE, "too late") if r.rollout_id in self.late else self.result(r)
+            for r in rollouts
+        ]
+
+
+class Hangs(Right):
+    """Sits out every deadline over the slow text."""
+
+    def results(self, rollouts, context):
+        if any(r.text == "hang" for r in rollouts):
+            time.sleep(1.2 * context.time_remaining())
+        return super().results(rollouts, context)
+
+
+@contextmanager
+def serving(service, token=None):
+    """Serve on loopback; yields host:port."""
+    pool = ThreadPoolExecutor(16)
+    options = [("grpc.max_receive_message_length", service.limit_bytes)]
+    server = grpc.server(pool, options=options, interceptors=() if token is None else (token,))
+    checks = health.HealthServicer()
+    for name in ("", SERVICE):
+        checks.set(name, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    reward_pb2_grpc.add_RewardServiceServicer_to_server(service, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.stop(0).wait()
+        pool.shutdown()

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 import wrong_servers
+from authority import Authority
 from typer.testing import CliRunner
 from wrong_servers import Right, serving
 
 from rewards.conformance import Outcome, Target, check_server
 from rewards.conformance.runner import checks
+from rewards.credentials import Tls
 from rewards.launch import LaunchConfig, SupervisedServer
 from rewards.registry import RewardSource
 from rewards.server import ServerConfig
@@ -142,3 +144,49 @@ def test_an_address_that_is_none_and_plain_text_beyond_loopback_are_refused():
         check_server(Target("localhost"))
     with pytest.raises(ValueError, match="plain text"):
         check_server(Target("10.0.0.7:50051"))
+
+
+@pytest.mark.process
+def test_token_and_mutual_tls_are_checked_where_they_are_demanded(tmp_path):
+    authority = Authority(tmp_path / "keys")
+    secret = tmp_path / "token"
+    secret.touch(mode=0o600)
+    secret.write_text("Open Sesame\n")
+    ca, served, known = authority.ca, authority.sign("server"), authority.sign("client")
+    expired = authority.sign("late", expired=True)
+    options = {"tls": Tls(*served, ca), "token_file": str(secret)}
+    with launch(tmp_path / "run", f"{FAULTY}:Obedient", **options) as server:
+        words = [
+            "check",
+            server.address,
+            "--json",
+            "--tls-ca",
+            ca,
+            "--tls-cert",
+            known[0],
+            "--tls-key",
+            known[1],
+        ]
+        more = ["--token-file", str(secret), "--expired-cert", expired[0], "--expired-key", expired[1]]
+        full = CliRunner().invoke(app, [*words, *more])
+        without = CliRunner().invoke(app, words)
+    found = {row["check"]: row for row in json.loads(full.stdout)["results"]}
+    assert full.exit_code == 0, full.stdout
+    access = [row for name, row in found.items() if name.startswith("access/")]
+    assert [row["outcome"] for row in access] == ["passed"] * 6
+    assert "Open Sesame" not in full.stdout
+    assert without.exit_code == 1
+    assert "--token-file" in json.loads(without.stdout)["results"][0]["detail"]
+
+
+@pytest.mark.process
+def test_a_server_that_lets_everybody_in_is_caught(tmp_path):
+    with serving(Right()) as address:
+        results = check_server(Target(address, token="a secret"))
+    assert set(by_outcome(results, Outcome.FAILED)) == {"access/token-missing", "access/token-wrong"}
+
+    authority = Authority(tmp_path / "keys")
+    known, tls = authority.sign("client"), Tls(*authority.sign("server"))
+    with launch(tmp_path / "run", f"{FAULTY}:Obedient", tls=tls) as server:
+        results = check_server(Target(server.address, tls=Tls(*known, authority.ca)))
+    assert set(by_outcome(results, Outcome.FAILED)) == {"access/no-certificate", "access/foreign-certificate"}

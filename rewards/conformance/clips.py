@@ -36,7 +36,7 @@ async def none(subject: Subject) -> str:
 @reward_check("clips/malformed")
 async def malformed(subject: Subject) -> str:
     """A malformed clip is DATA with an explanation, and does not cost its neighbours."""
-    bad = {name: subject.samples.clip() for name in ("no id", "NaN", "shape", "length", "dtype", "agents")}
+    bad = {name: subject.samples.clip() for name in ("no id", "NaN", "shape", "length", "dtype")}
     bad["no id"].clip_id = ""
     history = np.zeros((16, 4))
     history[3, 1] = np.nan
@@ -44,7 +44,9 @@ async def malformed(subject: Subject) -> str:
     bad["shape"].ego_future.CopyFrom(array(np.zeros((64, 3))))
     bad["length"].actions.data = bad["length"].actions.data[:-1]
     bad["dtype"].ego_history.dtype = 99  # type: ignore[assignment]
-    bad["agents"].agents.ids.append("one without a pose")
+    if pb.AGENTS in subject.description.needs:
+        bad["number of agents"] = subject.samples.clip()
+        bad["number of agents"].agents.ids.append("one without a pose")
     answer = await subject.probe.put(subject.samples.clip(), *bad.values(), subject.samples.clip())
     require(len(answer.results) == len(bad) + 2, f"{len(answer.results)} results for {len(bad) + 2} clips")
     first, *middle, last = answer.results

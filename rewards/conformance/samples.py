@@ -78,8 +78,9 @@ class Samples:
         self, clip_id: str, kind: int = 0, rollout_id: str | None = None, group_id: str = "group-0"
     ) -> pb.Rollout:
         """A valid rollout. kind: which text and which drive; kind 0 is the expert's in a plain clip, each
-        following one brakes harder, starting afresh after 40."""
-        drive = np.tile([-0.05 * (kind % 40), 0.001 * (kind % 3)], (FUTURE, 1))
+        following one brakes harder and less smoothly, starting afresh after 40."""
+        pulse = 1.0 - np.cos(2.0 * np.pi * np.arange(FUTURE) / FUTURE)
+        drive = np.stack([-0.05 * (kind % 40) * pulse, np.full(FUTURE, 0.001 * (kind % 3))], axis=-1)
         return pb.Rollout(
             rollout_id=rollout_id or self.name("rollout"),
             group_id=group_id,

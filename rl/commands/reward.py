@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rl.commands.reward_check import check
+from rl.commands.reward_new import new
 
 if TYPE_CHECKING:
     from rewards.score import RolloutView, Score
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Serve, list and try reward functions.")
 app.command("check")(check)
+app.command("new")(new)
 
 Options = Annotated[
     list[str] | None,

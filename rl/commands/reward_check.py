@@ -18,7 +18,9 @@ COLOURS = {"passed": "green", "failed": "bold red", "skipped": "yellow"}
 
 
 def check(
-    server: Annotated[str, typer.Argument(help="host:port, or grpc://host:port/name for one reward.")],
+    server: Annotated[
+        str | None, typer.Argument(help="host:port, or grpc://host:port/name for one reward.")
+    ] = None,
     reward: Annotated[str | None, typer.Option(help="Check only this one (default: all).")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Deadline of one call, seconds.")] = 10.0,
     tls_ca: Annotated[Path | None, typer.Option(help="Authority that signed the server, PEM.")] = None,
@@ -33,6 +35,7 @@ def check(
         Path | None, typer.Option(help="Expired client certificate that must be refused, PEM.")
     ] = None,
     expired_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
+    list_checks: Annotated[bool, typer.Option("--list", help="Print the checks and their rules.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print machine-readable JSON.")] = False,
 ) -> None:
     """Check that a reward server keeps the contract (docs/reward-contract.md); exits 1 on a breach.
@@ -50,6 +53,11 @@ def check(
     from rewards.conformance import Outcome, Target, check_server
     from rewards.credentials import Tls
 
+    if list_checks:
+        _list(as_json)
+        return
+    if server is None:
+        raise typer.BadParameter("name the server, for example 127.0.0.1:50051", param_hint="SERVER")
     address, _, named = server.removeprefix("grpc://").partition("/")
     tls = None
     if tls_ca or tls_cert or tls_key:
@@ -72,6 +80,17 @@ def check(
     else:
         _show(target, results, counts)
     raise typer.Exit(1 if counts[Outcome.FAILED] else 0)
+
+
+def _list(as_json: bool) -> None:
+    from rewards.conformance.runner import checks
+
+    rules = {check.name: check.rule for check in checks()}
+    if as_json:
+        typer.echo(json.dumps(rules, indent=2))
+        return
+    for name, rule in rules.items():
+        typer.echo(f"{name:28}{rule}")
 
 
 def _token(path: Path | None) -> str | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from difflib import get_close_matches
+from functools import partial
 
 import grpc
 
@@ -27,20 +29,33 @@ CALLS_PER_CHECK = 12
 Report = Callable[[CheckResult], None]
 
 
-def check_server(target: Target, report: Report | None = None) -> list[CheckResult]:
-    """Run every check; blocks until all have ended. report: called with each result as it comes.
+def check_server(target: Target, only: Sequence[str] = (), report: Report | None = None) -> list[CheckResult]:
+    """Run the checks; blocks until all have ended. only: names of checks, or beginnings of names, to run
+    instead of all; report: called with each result as it comes.
 
     Raises ValueError for a malformed address or plain text beyond loopback, LookupError when the server does
-    not serve `target.reward`, FileNotFoundError for a certificate that is not there."""
-    return asyncio.run(_run(target, report or (lambda _: None)))
+    not serve `target.reward` or no check has a name of `only`, FileNotFoundError for a certificate that is
+    not there."""
+    return asyncio.run(_run(target, checks(only), report or (lambda _: None)))
 
 
-def checks() -> list[Check]:
-    """Every check, in the order in which they run."""
-    return [check for family in FAMILIES for check in CHECKS.values() if check.family == family.__name__]
+def checks(only: Sequence[str] = ()) -> list[Check]:
+    """The checks that have a name or a beginning of `only` (default: all), in the order in which they run.
+    LookupError for one that no check has."""
+    every = [check for family in FAMILIES for check in CHECKS.values() if check.family == family.__name__]
+    names = [check.name for check in every]
+    chosen: set[str] = set() if only else set(names)
+    for wanted in only:
+        found = [wanted] if wanted in names else [name for name in names if name.startswith(wanted)]
+        if not found:
+            near = get_close_matches(wanted, names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else "; `ar1 reward check --list` shows them"
+            raise LookupError(f"no check is called {wanted!r}{hint}")
+        chosen.update(found)
+    return [check for check in every if check.name in chosen]
 
 
-async def _run(target: Target, report: Report) -> list[CheckResult]:
+async def _run(target: Target, chosen: list[Check], report: Report) -> list[CheckResult]:
     results: list[CheckResult] = []
 
     def note(result: CheckResult) -> None:
@@ -54,12 +69,12 @@ async def _run(target: Target, report: Report) -> list[CheckResult]:
             seconds = time.monotonic() - began
             note(CheckResult("describe/server", "", Outcome.FAILED, served, seconds))
             why = "the server did not describe itself"
-            for check in checks():
+            for check in chosen:
                 if check.name != "describe/server":
                     note(CheckResult(check.name, "", Outcome.SKIPPED, why, 0.0))
             return results
         server = ServerUnderTest(target, probe, served)
-        for check, reward, run in _plan(server):
+        for check, reward, run in _plan(server, chosen):
             note(await _one(check, reward, run, CALLS_PER_CHECK * target.timeout_s))
     return results
 
@@ -78,22 +93,24 @@ async def _described(probe: Probe) -> pb.DescribeResponse | str:
         await asyncio.sleep(0.1)
 
 
-def _plan(server: ServerUnderTest) -> Iterator[tuple[Check, str, Callable[[], Awaitable[str]]]]:
+def _plan(
+    server: ServerUnderTest, chosen: list[Check]
+) -> Iterator[tuple[Check, str, Callable[[], Awaitable[str]]]]:
     """What to run: the server's checks, then each reward's."""
     named = {description.name: description for description in server.served.rewards}
     wanted = server.target.reward
     if wanted is not None and wanted not in named:
         raise LookupError(f"the server has no reward {wanted!r}; it has {', '.join(sorted(named))}")
-    for check in checks():
+    for check in chosen:
         if check.on_server is not None:
-            yield check, "", lambda run=check.on_server: run(server)  # type: ignore[misc]
+            yield check, "", partial(check.on_server, server)
     for name, description in named.items():
         if wanted not in (None, name):
             continue
         subject = Subject(server, description, Samples(pb.IMAGES in description.needs))
-        for check in checks():
+        for check in chosen:
             if check.on_reward is not None:
-                yield check, name, lambda run=check.on_reward, it=subject: run(it)  # type: ignore[misc]
+                yield check, name, partial(check.on_reward, subject)
 
 
 async def _one(check: Check, reward: str, run: Callable[[], Awaitable[str]], limit_s: float) -> CheckResult:

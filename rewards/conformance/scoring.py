@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import grpc
 
@@ -29,7 +29,10 @@ def _of_size(size: int) -> Callable[[Subject], Awaitable[str]]:
         require_faultless(await subject.scored(rollouts), subject.description)
         return f"{size} scored in {time.monotonic() - began:.3f} s"
 
-    batch.__doc__ = f"{size} rollouts in one call are scored in order; above max_batch: INVALID_ARGUMENT."
+    batch.__doc__ = (
+        f"{size} {'rollout' if size == 1 else 'rollouts'} in one call: scored in order, or INVALID_ARGUMENT "
+        "above max_batch."
+    )
     return batch
 
 
@@ -122,6 +125,37 @@ async def siblings(subject: Subject) -> str:
     two = [subject.samples.rollout(clip_id, group_id=f"group-{n}") for n in range(2)]
     code = await subject.refused(subject.request(two), CODE.INVALID_ARGUMENT, group=True)
     return f"a group scored; two groups in one call: {code}"
+
+
+@reward_check("group/composition")
+async def composition(subject: Subject) -> str:
+    """The answer for a group belongs to the whole group: a rollout that comes back among other siblings is
+    scored among those."""
+    if not subject.per_group:
+        raise NotApplicableError("the reward is scored per rollout")
+    if subject.description.max_batch < 2:
+        raise NotApplicableError("max_batch is 1: there are no siblings")
+    clip_id = await subject.scene()
+    groups = ((0, 1), (0, 2), (0,))
+    apart = [await _among(subject, clip_id, kinds, {}) for _ in range(2) for kinds in groups]
+    if apart[:3] != apart[3:]:
+        raise NotApplicableError("the reward is not deterministic: the same group got other values")
+    if len({values[0] for values in apart}) == 1:
+        raise NotApplicableError("the sample rollouts have the same value among any siblings")
+    names = {kind: subject.samples.name("rollout") for kind in range(3)}
+    shared = [await _among(subject, clip_id, kinds, names) for _ in range(2) for kinds in groups]
+    require(shared == apart, f"groups that share a rollout: values {shared}; {apart} are due")
+    return (
+        f"the same rollout has {', '.join(f'{values[0]:.3g}' for values in apart[:3])} among other siblings"
+    )
+
+
+async def _among(
+    subject: Subject, clip_id: str, kinds: Sequence[int], names: Mapping[int, str]
+) -> list[float]:
+    """Values of one group; rollouts without a name get a fresh one."""
+    group = [subject.samples.rollout(clip_id, kind, names.get(kind)) for kind in kinds]
+    return [result.value for result in await subject.scored(group)]
 
 
 @reward_check("score/unknown-reward")

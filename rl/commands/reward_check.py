@@ -22,6 +22,9 @@ def check(
         str | None, typer.Argument(help="host:port, or grpc://host:port/name for one reward.")
     ] = None,
     reward: Annotated[str | None, typer.Option(help="Check only this one (default: all).")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Run only the checks whose names begin so; may be repeated.")
+    ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Deadline of one call, seconds.")] = 10.0,
     tls_ca: Annotated[Path | None, typer.Option(help="Authority that signed the server, PEM.")] = None,
     tls_cert: Annotated[Path | None, typer.Option(help="Our client certificate (mutual TLS), PEM.")] = None,
@@ -46,10 +49,14 @@ def check(
 
       ar1 reward check 127.0.0.1:50051
 
+      ar1 reward check 127.0.0.1:50051 --reward mine --only idempotent/ --only score/order
+
       ar1 reward check 10.0.0.7:50051 --tls-ca ca.pem --tls-cert me.pem --tls-key me.key --token-file token
 
     A check that does not apply, such as of tokens where the server wants none, is skipped with the reason.
     """
+    from rich.console import Console
+
     from rewards.conformance import Outcome, Target, check_server
     from rewards.credentials import Tls
 
@@ -71,7 +78,10 @@ def check(
         slow_text=slow_text,
         expired=_pair(expired_cert, expired_key),
     )
-    results = check_server(target, report=None if as_json else _progress)
+    with Console(stderr=True).status(f"asking {address}") as status:
+        results = check_server(
+            target, only or (), lambda result: status.update(f"{result.reward} {result.check}")
+        )
     counts = Counter(str(result.outcome) for result in results)
     if as_json:
         rows = [asdict(result) for result in results]
@@ -108,12 +118,6 @@ def _pair(cert: Path | None, key: Path | None) -> Tls | None:
     if (cert is None) != (key is None):
         raise typer.BadParameter("give both or neither", param_hint="--expired-cert / --expired-key")
     return None if cert is None else Tls(str(cert), str(key))
-
-
-def _progress(result: CheckResult) -> None:
-    """One line a check on the terminal's error stream, so that a slow server is seen to be worked on."""
-    what = f"{result.reward}: {result.check}" if result.reward else result.check
-    typer.echo(f"{result.outcome:8}{what}", err=True)
 
 
 def _show(target: Target, results: list[CheckResult], counts: Counter[str]) -> None:

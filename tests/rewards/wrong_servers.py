@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from rewards.wire.arrays import WireError
 from rewards.wire.clips import decode_clip
 from rewards.wire.codec import decode_rollout
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
 SERVICE = pb.DESCRIPTOR.services_by_name["RewardService"].full_name
 
 
@@ -24,16 +26,26 @@ class Right(reward_pb2_grpc.RewardServiceServicer):
     it is deterministic."""
 
     limit_bytes = 64 * 2**20
+    ready = SERVING
 
     def __init__(self):
         self.clips = {}
 
+    def health(self):
+        servicer = health.HealthServicer()
+        servicer.set("", SERVING)
+        servicer.set(SERVICE, self.ready)
+        return servicer
+
     def Describe(self, request, context):  # noqa: N802, ARG002
+        return pb.DescribeResponse(protocol=1, instance="one", rewards=[self.description()])
+
+    def description(self):
         told = pb.Description(
             name="right", version="1", low=-1.0, high=0.0, max_batch=256, mode=pb.PER_ROLLOUT
         )
         told.components.add(name="distance", low=0.0, high=1000.0, doc="m")
-        return pb.DescribeResponse(protocol=1, instance="one", rewards=[told])
+        return told
 
     def PutClips(self, request, context):  # noqa: N802, ARG002
         return pb.PutClipsResponse(results=[self.put(clip) for clip in request.clips], instance="one")
@@ -236,16 +248,274 @@ class Hangs(Right):
         return super().results(rollouts, context)
 
 
+class NewInstanceEachTime(Right):
+    """An instance that changes without a restart."""
+
+    def Describe(self, request, context):  # noqa: N802
+        answer = super().Describe(request, context)
+        answer.instance = str(random.random())
+        return answer
+
+
+class EmptyRange(Right):
+    """A range whose ends are swapped."""
+
+    def description(self):
+        told = super().description()
+        told.low, told.high = told.high, told.low
+        return told
+
+
+class SameComponentTwice(Right):
+    """Two components of one name."""
+
+    def description(self):
+        told = super().description()
+        told.components.add(name="distance", low=0.0, high=1.0)
+        return told
+
+
+class NeverReady(Right):
+    """Serves, and says that it does not."""
+
+    ready = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class HealthyWhateverIsAsked(health_pb2_grpc.HealthServicer):
+    """SERVING for services that are not there."""
+
+    def Check(self, request, context):  # noqa: N802, ARG002
+        return health_pb2.HealthCheckResponse(status=SERVING)
+
+
+class AlwaysHealthy(Right):
+    """A health check that looks at nothing."""
+
+    def health(self):
+        return HealthyWhateverIsAsked()
+
+
+class WantsEveryPart(Right):
+    """Refuses a clip without the optional parts."""
+
+    def put(self, message):
+        if not message.HasField("label"):
+            return pb.ItemStatus(status=pb.DATA, explanation="no label")
+        return super().put(message)
+
+
+class ClipErrorForAll(Right):
+    """One bad clip costs the call."""
+
+    def PutClips(self, request, context):  # noqa: N802
+        answer = super().PutClips(request, context)
+        bad = [r for r in answer.results if r.status != pb.OK]
+        if bad:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, bad[0].explanation)
+        return answer
+
+
+class ResultForNoClip(Right):
+    """Answers at least one result."""
+
+    def PutClips(self, request, context):  # noqa: N802
+        answer = super().PutClips(request, context)
+        return answer if answer.results else pb.PutClipsResponse(results=[pb.ItemStatus(status=pb.OK)])
+
+
+class SmallBatches(Right):
+    """Takes fewer rollouts than it describes."""
+
+    most = 200
+
+    def results(self, rollouts, context):
+        if len(rollouts) > self.most:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "too many")
+        return super().results(rollouts, context)
+
+
+class WantsSeveral(Right):
+    """Has nothing to say about a rollout alone."""
+
+    def results(self, rollouts, context):
+        results = super().results(rollouts, context)
+        return results if len(results) > 1 else [self.missing(rollouts[0], pb.DATA, "alone")]
+
+
+class OneClipACall(Right):
+    """Refuses rollouts of two clips."""
+
+    def results(self, rollouts, context):
+        if len({r.clip_id for r in rollouts}) > 1:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "two clips")
+        return super().results(rollouts, context)
+
+
+class OneCallAtATime(Right):
+    """Fails a call that comes while it is busy, and not as RESOURCE_EXHAUSTED."""
+
+    def __init__(self):
+        super().__init__()
+        self.busy = threading.Lock()
+
+    def results(self, rollouts, context):
+        if not self.busy.acquire(blocking=False):
+            context.abort(grpc.StatusCode.INTERNAL, "busy")
+        with closing(self.busy):
+            time.sleep(0.2)
+            return super().results(rollouts, context)
+
+
+class GroupOfAny(Right):
+    """Scores by the method of the other mode too."""
+
+    def ScoreGroup(self, request, context):  # noqa: N802
+        return self.Score(request, context)
+
+
+class NeedsAName(Right):
+    """Does not know its only reward without its name."""
+
+    def Score(self, request, context):  # noqa: N802
+        if request.reward == "":
+            context.abort(grpc.StatusCode.NOT_FOUND, "which?")
+        return super().Score(request, context)
+
+
+class ReadsWhateverShape(Right):
+    """Takes what it finds in the array."""
+
+    def result(self, message):
+        result = super().result(message)
+        if result.status == pb.DATA and "shape" in result.explanation:
+            return pb.Result(rollout_id=message.rollout_id, status=pb.OK, value=-0.5)
+        return result
+
+
+class DoublesOnly(Right):
+    """Takes no float32."""
+
+    def result(self, message):
+        if message.actions.dtype == pb.FLOAT32:
+            return self.missing(message, pb.DATA, "float64 please")
+        return super().result(message)
+
+
+class TrustsTheFlag(Right):
+    """Does not look whether the arrays are there."""
+
+    def result(self, message):
+        if not message.valid:
+            message.ClearField("actions")
+            message.ClearField("states")
+        return super().result(message)
+
+
+class AnyText(Right):
+    """Takes texts of any length."""
+
+    def result(self, message):
+        if len(message.text.encode()) > 64 * 2**10:
+            message.text = ""
+        return super().result(message)
+
+
+class TripsOverNul(Right):
+    """Fails the call over a character."""
+
+    def results(self, rollouts, context):
+        if any("\0" in r.text for r in rollouts):
+            raise ValueError("embedded null character")
+        return super().results(rollouts, context)
+
+
+class DropsDuplicates(Right):
+    """One result an id."""
+
+    def results(self, rollouts, context):
+        return super().results(list({r.rollout_id: r for r in rollouts}.values()), context)
+
+
+class StumblesOverCancelling(Right):
+    """Serves no more once a call was cancelled."""
+
+    def __init__(self):
+        super().__init__()
+        self.stumbled = False
+
+    def results(self, rollouts, context):
+        time.sleep(0.2)
+        if self.stumbled:
+            context.abort(grpc.StatusCode.INTERNAL, "broken")
+        self.stumbled |= not context.is_active()
+        return super().results(rollouts, context)
+
+
+class LargeMessages(Right):
+    """No limit."""
+
+    limit_bytes = -1
+
+
+class Siblings(Right):
+    """A PER_GROUP reward: each rollout's share of the group's words."""
+
+    def description(self):
+        return pb.Description(name="right", version="1", low=0.0, high=1.0, max_batch=256, mode=pb.PER_GROUP)
+
+    def Score(self, request, context):  # noqa: N802, ARG002
+        context.abort(grpc.StatusCode.INVALID_ARGUMENT, "per group")
+
+    def ScoreGroup(self, request, context):  # noqa: N802
+        if len({(r.group_id, r.clip_id) for r in request.rollouts}) > 1:
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, "one group a call")
+        return Right.Score(self, request, context)
+
+    def results(self, rollouts, context):
+        results = super().results(rollouts, context)
+        total = sum(len(r.text.split()) for r in rollouts) or 1
+        for rollout, result in zip(rollouts, results, strict=True):
+            if result.status == pb.OK:
+                result.components.clear()
+                result.value = len(rollout.text.split()) / total
+        return results
+
+
+class AnyGroup(Siblings):
+    """Takes two groups for one."""
+
+    def ScoreGroup(self, request, context):  # noqa: N802
+        return Right.Score(self, request, context)
+
+
+class RemembersMembers(Siblings):
+    """Remembers a value without the siblings that it came from."""
+
+    def __init__(self):
+        super().__init__()
+        self.known = {}
+
+    def results(self, rollouts, context):
+        results = super().results(rollouts, context)
+        return [self.known.setdefault(result.rollout_id, result) for result in results]
+
+
 @contextmanager
-def serving(service, token=None):
+def closing(lock):
+    """Release the lock at the end."""
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def serving(service):
     """Serve on loopback; yields host:port."""
     pool = ThreadPoolExecutor(16)
     options = [("grpc.max_receive_message_length", service.limit_bytes)]
-    server = grpc.server(pool, options=options, interceptors=() if token is None else (token,))
-    checks = health.HealthServicer()
-    for name in ("", SERVICE):
-        checks.set(name, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(checks, server)
+    server = grpc.server(pool, options=options)
+    health_pb2_grpc.add_HealthServicer_to_server(service.health(), server)
     reward_pb2_grpc.add_RewardServiceServicer_to_server(service, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()

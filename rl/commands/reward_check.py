@@ -23,7 +23,8 @@ def check(
     ] = None,
     reward: Annotated[str | None, typer.Option(help="Check only this one (default: all).")] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Run only the checks whose names begin so; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Run only this check, or those whose names begin so; may be repeated."),
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Deadline of one call, seconds.")] = 10.0,
     tls_ca: Annotated[Path | None, typer.Option(help="Authority that signed the server, PEM.")] = None,
@@ -44,8 +45,8 @@ def check(
     """Check that a reward server keeps the contract (docs/reward-contract.md); exits 1 on a breach.
 
     Asks every method with good, malformed, oversize, duplicate, cancelled and late input, and shows a row a
-    check. Safe for a server in use: it adds a few thousand rollouts of made-up scenes, and cancels only its
-    own calls.
+    check. Safe for a server in use: it asks for about a thousand scores a reward, of made-up scenes, and
+    cancels only its own calls. Think of that number before you check a judge that costs money.
 
       ar1 reward check 127.0.0.1:50051
 

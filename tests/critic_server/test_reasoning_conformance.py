@@ -14,7 +14,9 @@ from rewards.server import ServerConfig
 def test_the_reasoning_critic_keeps_the_contract(tmp_path):
     config = LaunchConfig(ServerConfig((RewardSource("reasoning"),)), tmp_path)
     with SupervisedServer(config) as server:
-        results = check_server(Target(server.address))
+        results = check_server(Target(server.address, timeout_s=30.0))
     assert [(r.check, r.detail) for r in results if r.outcome is Outcome.FAILED] == []
-    skipped = {r.check for r in results if r.outcome is Outcome.SKIPPED and not r.check.startswith("access/")}
-    assert skipped == {"group/siblings", "interrupted/slow-item"}
+    skipped = {r.check for r in results if r.outcome is Outcome.SKIPPED}
+    assert {name for name in skipped if not name.startswith(("access/", "group/"))} == {
+        "interrupted/slow-item"
+    }

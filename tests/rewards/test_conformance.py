@@ -19,6 +19,7 @@ from rewards.registry import RewardSource
 from rewards.server import ServerConfig
 from rl.commands.reward import app
 
+PATIENCE_S = 30.0  # a right answer comes in milliseconds, on a busy machine perhaps in seconds
 FAULTY = str(Path(__file__).with_name("faulty_rewards.py"))
 
 
@@ -36,7 +37,7 @@ def launch(tmp_path, *targets, **options):
 @pytest.mark.slow
 def test_the_shipped_rule_rewards_keep_the_contract(tmp_path):
     with launch(tmp_path, "trajectory", "consistency") as server:
-        results = check_server(Target(server.address))
+        results = check_server(Target(server.address, timeout_s=PATIENCE_S))
     assert by_outcome(results, Outcome.FAILED) == {}
     names = [check.name for check in checks()]
     assert len(results) == sum(2 if check.on_reward is not None else 1 for check in checks()), (
@@ -45,24 +46,24 @@ def test_the_shipped_rule_rewards_keep_the_contract(tmp_path):
     assert sorted({r.check for r in results}) == sorted(names)
     # Nothing but these has nothing to check here.
     assert set(by_outcome(results, Outcome.SKIPPED)) == {
-        *(name for name in names if name.startswith("access/")),
-        "group/siblings",
+        *(name for name in names if name.startswith(("access/", "group/"))),
         "interrupted/slow-item",
     }
 
 
 @pytest.mark.process
 @pytest.mark.slow
-def test_group_rewards_functions_images_and_slow_items_keep_the_contract(tmp_path):
+def test_group_rewards_images_and_slow_items_keep_the_contract(tmp_path):
     targets = [f"{FAULTY}:{name}" for name in ("Siblings", "Looker")]
-    with launch(tmp_path, *targets, timeout_s=2.0) as server:
-        results = check_server(Target(server.address))
-    assert "siblings" in {r.reward for r in results}
-    # Looker takes the cameras of an invalid completion's clip as well as any other's.
+    with launch(tmp_path, *targets) as server:
+        results = check_server(Target(server.address, timeout_s=PATIENCE_S))
     assert by_outcome(results, Outcome.FAILED) == {}
-    assert not any(
-        r.check == "group/siblings" and r.reward == "siblings" for r in results if r.outcome != "passed"
-    )
+    passed = {(r.reward, r.check) for r in results if r.outcome is Outcome.PASSED}
+    assert {
+        ("siblings", "group/siblings"),
+        ("siblings", "group/composition"),
+        ("looker", "score/values"),
+    } <= passed
 
     with launch(tmp_path / "slow", f"{FAULTY}:Obedient", timeout_s=1.0) as server:
         results = check_server(Target(server.address, slow_text="hang"))
@@ -131,7 +132,8 @@ def outcome(server, check):
     """How one check ends at one server."""
     slow = "hang" if check == "interrupted/slow-item" else None
     with serving(getattr(wrong_servers, server)()) as address:
-        (result,) = check_server(Target(address, timeout_s=3.0, slow_text=slow), [check])
+        target = Target(address, timeout_s=2.0 if slow else PATIENCE_S, slow_text=slow)
+        (result,) = check_server(target, [check])
     return result
 
 

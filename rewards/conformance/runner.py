@@ -15,7 +15,16 @@ from functools import partial
 import grpc
 
 # Importing a family enters its checks in the registry.
-from rewards.conformance import access, clips, describing, idempotency, interruption, malformed, scoring
+from rewards.conformance import (
+    access,
+    clips,
+    describing,
+    groups,
+    idempotency,
+    interruption,
+    malformed,
+    scoring,
+)
 from rewards.conformance.probe import CODE, Probe, Target, tell
 from rewards.conformance.registry import CHECKS, Check
 from rewards.conformance.result import BreachError, CheckResult, NotApplicableError, Outcome
@@ -23,7 +32,7 @@ from rewards.conformance.samples import Samples
 from rewards.conformance.subject import ServerUnderTest, Subject
 from rewards.wire import reward_pb2 as pb
 
-FAMILIES = (describing, access, clips, scoring, malformed, idempotency, interruption)
+FAMILIES = (describing, access, clips, scoring, groups, malformed, idempotency, interruption)
 """In the order in which they run."""
 CALLS_PER_CHECK = 12
 Report = Callable[[CheckResult], None]

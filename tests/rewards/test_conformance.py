@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import wrong_servers
 from authority import Authority
+from right_servers import Right, Siblings, serving
 from typer.testing import CliRunner
-from wrong_servers import Right, serving
 
 from rewards.conformance import Outcome, Target, check_server
 from rewards.conformance.runner import checks
@@ -131,7 +131,7 @@ MORE = (
 def outcome(server, check):
     """How one check ends at one server."""
     slow = "hang" if check == "interrupted/slow-item" else None
-    with serving(getattr(wrong_servers, server)()) as address:
+    with serving(server()) as address:
         target = Target(address, timeout_s=2.0 if slow else PATIENCE_S, slow_text=slow)
         (result,) = check_server(target, [check])
     return result
@@ -140,9 +140,10 @@ def outcome(server, check):
 @pytest.mark.process
 @pytest.mark.parametrize(("check", "server"), [*WRONG.items(), *MORE])
 def test_a_wrong_server_is_caught(check, server):
-    result = outcome(server, check)
+    wrong = getattr(wrong_servers, server)
+    result = outcome(wrong, check)
     assert result.outcome is Outcome.FAILED, result.detail
-    right = "Siblings" if issubclass(getattr(wrong_servers, server), wrong_servers.Siblings) else "Right"
+    right = Siblings if issubclass(wrong, Siblings) else Right
     if check != "interrupted/slow-item":  # the small correct server has nothing that is slow
         assert outcome(right, check).outcome is Outcome.PASSED
 

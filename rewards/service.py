@@ -181,11 +181,14 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
             refusal = self._admit(rollout, clips)
             if refusal is None:
                 keys[index] = _key(served.description, rollout, clips[rollout.clip_id].digest)
-                results[index] = self._remembered(name, keys[index])
             else:
                 results[index] = refusal
-        todo = [index for index, result in enumerate(results) if result is None]
         whole_group = served.description.mode is Mode.PER_GROUP
+        if whole_group:
+            keys = _group_keys(keys)
+        for index, key in keys.items():
+            results[index] = self._remembered(name, key)
+        todo = [index for index, result in enumerate(results) if result is None]
         if whole_group and len(todo) != len(rollouts):
             todo = self._group_todo(rollouts, results, keys)
         if todo:
@@ -255,3 +258,9 @@ def _key(description: Description, rollout: pb.Rollout, clip_digest: bytes) -> b
     digest.update(clip_digest)
     digest.update(rollout.SerializeToString(deterministic=True))
     return digest.digest()
+
+
+def _group_keys(keys: dict[int, bytes]) -> dict[int, bytes]:
+    """Keys of a PER_GROUP reward: a rollout's value belongs to it and to all its siblings, in their order."""
+    whole = hashlib.sha256(b"".join(keys.values())).digest()
+    return {index: hashlib.sha256(key + whole).digest() for index, key in keys.items()}

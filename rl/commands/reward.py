@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rl.commands import reward_live
+from rl.commands.reward_check import check
+from rl.commands.reward_new import new
 
 if TYPE_CHECKING:
     from rewards.score import RolloutView, Score
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True, help="Serve, list and try reward functions; change those of a running job."
 )
+app.command("new")(new)
+app.command("check")(check)
 for name, command in (
     ("set", reward_live.set_weight),
     ("promote", reward_live.promote),

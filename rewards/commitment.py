@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from rewards.road_users import MANY, PEOPLE, SOMEBODY, THINGS, VEHICLES
-from rewards.sentences import is_negated, phrase_before
+from rewards.sentences import REACH_CHARS, is_negated, phrase_before
 
 _HEDGE = re.compile(
     r"\b(?:might|may|could|would|perhaps|maybe|possibly|potentially|probably|consider(?:s|ing)?"
@@ -74,7 +74,7 @@ def why_not(clause: str, start: int, end: int) -> str | None:
     if is_negated(clause, start, end):
         return "denied"
     near = " ".join(phrase_before(clause, start).split()[-_HEDGE_REACH:])
-    if _HEDGE.search(near) or _HEDGE_AFTER.search(clause[end:]):
+    if _HEDGE.search(near) or _HEDGE_AFTER.search(clause[end : end + REACH_CHARS]):
         return "only possible"
     return "others'" if _is_others(clause, start, end) else None
 
@@ -92,7 +92,9 @@ def _is_others(clause: str, start: int, end: int) -> bool:
         pass
     if agent is None or _OWN.search(before[: agent.start()]) or _OURS.search(before[agent.end() :]):
         # "the van brakes and stops": the verb goes on without a subject of its own.
-        return not _OURS.search(before) and _goes_on(clause[: start - len(before)], third)
+        return not _OURS.search(before) and _goes_on(
+            clause[max(start - 2 * REACH_CHARS, 0) : start - len(before)], third
+        )
     between = before[agent.end() :].strip()
     if _AUXILIARY.search(between) or re.search(r"\b(?:that|which|who)\b", between):
         return True

@@ -10,7 +10,7 @@ Only what the driver commits to counts: see `rewards.commitment`. Order: see `re
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import lru_cache
@@ -107,6 +107,18 @@ def parse_intent(text: str) -> Intent:
     return Intent(lon, lat, direction, _speed(clauses), matched, tuple(conflicts), tuple(steps), ignored)
 
 
+def from_steps(steps: Sequence[Step], matched: tuple[str, ...]) -> Intent:
+    """The intent of steps that somebody else has read, without words of speed; empty steps give an unparsed
+    one. Equal neighbours are one step."""
+    kept = [step for n, step in enumerate(steps) if n == 0 or _states(step) != _states(steps[n - 1])]
+    kept = [step for step in kept if step.longitudinal or step.lateral]
+    if not kept:
+        return Intent(None, None, None, None, (), ())
+    pace = next((step.longitudinal for step in kept if step.longitudinal), DEFAULT_LONGITUDINAL)
+    way = next((step for step in kept if step.lateral), Step(None, DEFAULT_LATERAL))
+    return Intent(pace, way.lateral, way.direction, None, matched, (), tuple(kept))
+
+
 def _whole(
     read: list[_Read], conflicts: list[str]
 ) -> tuple[Longitudinal | None, Lateral | None, Direction | None]:
@@ -129,15 +141,11 @@ def _read(phase: Phase) -> _Read:
     heard_lon: list[Mention] = []
     heard_lat: list[Mention] = []
     for clause in phase.clauses:
-        path = mentions(clause, _LATERAL)
+        path, pace, _ = _heard(clause)
         given_up = [m for m in path if m.decision is Lateral.ABORT]
         heard_lat += path
         # "stop moving over" is no stop, and what "drop the overtaking move" drops is not done.
-        heard_lon += [
-            m
-            for m in mentions(clause, _LONGITUDINAL)
-            if all(m.end <= gone.start or m.start >= gone.end for gone in given_up)
-        ]
+        heard_lon += [m for m in pace if all(m.end <= gone.start or m.start >= gone.end for gone in given_up)]
     ignored = tuple(f"{m.phrase} ({m.denied})" for m in [*heard_lat, *heard_lon] if m.denied)
     return _Read(
         _resolve_speed([m for m in heard_lon if not m.denied]),
@@ -146,6 +154,13 @@ def _read(phase: Phase) -> _Read:
         phase,
         ignored,
     )
+
+
+@lru_cache(maxsize=REMEMBERED)
+def _heard(clause: str) -> tuple[list[Mention], list[Mention], list[Mention]]:
+    """Mentions of path, of speed decisions and of speed words. Remembered: texts differ more in their causes
+    than in what they do."""
+    return mentions(clause, _LATERAL), mentions(clause, _LONGITUDINAL), mentions(clause, _SPEED)
 
 
 def _conflicts(read: _Read) -> Iterator[str]:
@@ -218,6 +233,6 @@ def _speed(clauses: list[str]) -> Speed | None:
 
 def _spoken(clauses: list[str]) -> Iterator[StrEnum]:
     for clause in clauses:
-        for mention in mentions(clause, _SPEED):
+        for mention in _heard(clause)[2]:
             if not mention.denied:
                 yield mention.decision

@@ -41,7 +41,7 @@ class IntentParser(Protocol):
 class RuleParser:
     """The rules of `rewards.intent`: deterministic, no model, remembered."""
 
-    version = "2"
+    version = "rules-2"
 
     def parse(self, texts: Sequence[str]) -> list[Parse]:
         """One parse a text, in order; never fails."""

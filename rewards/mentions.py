@@ -40,9 +40,11 @@ def mentions(clause: str, table: Table) -> list[Mention]:
         for decision, pattern in table
         for match in pattern.finditer(clause)
     ]
+    taken = bytearray(len(clause))
     kept: list[Mention] = []
     for mention in sorted(found, key=lambda m: m.start - m.end):
-        if all(mention.end <= k.start or mention.start >= k.end for k in kept):
+        if not any(taken[mention.start : mention.end]):
+            taken[mention.start : mention.end] = b"\1" * (mention.end - mention.start)
             kept.append(mention)
     return [
         Mention(m.decision, m.phrase, m.start, m.end, m.side, why_not(clause, m.start, m.end))

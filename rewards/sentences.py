@@ -37,6 +37,8 @@ _DENIED_AFTER = re.compile(
 )
 _PHRASE_END = re.compile(r",|:|\b(?:and|but|then)\b")
 _NEGATION_REACH = 4
+# The longest stretch of a clause that bears on a phrase in it, so that no text takes long.
+REACH_CHARS = 200
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,13 @@ def _statements(text: str) -> list[str]:
 
 def phrase_before(clause: str, start: int) -> str:
     """What stands before position `start` in the same phrase (commas, "and", "but" and "then" end one)."""
-    return _PHRASE_END.split(clause[:start])[-1]
+    return _PHRASE_END.split(clause[max(start - REACH_CHARS, 0) : start])[-1]
 
 
 def is_negated(clause: str, start: int, end: int | None = None) -> bool:
     """Whether a negation stands within four words before position `start`, in the same phrase, or, with
     `end`, right after it ("a lane change is not possible")."""
-    if end is not None and _DENIED_AFTER.search(clause[end:]):
+    if end is not None and _DENIED_AFTER.search(clause[end : end + REACH_CHARS]):
         return True
     near = " ".join(_AFFIRMED.sub("", phrase_before(clause, start)).split()[-_NEGATION_REACH:])
     return _NEGATION.search(near) is not None

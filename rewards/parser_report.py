@@ -14,7 +14,7 @@ from typing import Any
 
 from rewards.intent import Intent
 from rewards.intent_parser import IntentParser
-from rewards.labelled_intents import TAGS, Decisions, Half, LabelledText
+from rewards.labelled_intents import TAGS, Decisions, LabelledText, Part
 
 NONE = "none"
 AXES = ("longitudinal", "lateral", "direction")
@@ -51,7 +51,7 @@ class Miss:
 
 
 @dataclass(frozen=True)
-class HalfReport:
+class PartReport:
     """decisions: axis → decision → counts; tags: tag → (sentences read entirely right, sentences), with "all"
     and, for sentences without a tag, "plain"."""
 
@@ -61,10 +61,10 @@ class HalfReport:
     misses: tuple[Miss, ...]
 
 
-def report(texts: Iterable[LabelledText], parser: IntentParser, half: Half) -> HalfReport:
-    """Judge a parser on one half of the labelled sentences. A text counts as entirely right when both axes,
+def report(texts: Iterable[LabelledText], parser: IntentParser, part: Part) -> PartReport:
+    """Judge a parser on one part of the labelled sentences. A text counts as entirely right when both axes,
     the side, and the steps in their order are as labelled."""
-    chosen = [labelled for labelled in texts if labelled.half is half]
+    chosen = [labelled for labelled in texts if labelled.part is part]
     parses = parser.parse([labelled.text for labelled in chosen])
     said: Counter[tuple[str, str]] = Counter()
     meant: Counter[tuple[str, str]] = Counter()
@@ -91,22 +91,22 @@ def report(texts: Iterable[LabelledText], parser: IntentParser, half: Half) -> H
         key = (axis, decision)
         decisions[axis][decision] = Rate(right[key], said[key], meant[key])
     shares = {tag: (exact[tag], seen[tag]) for tag in ("all", "plain", *TAGS) if seen[tag]}
-    return HalfReport(len(chosen), decisions, shares, tuple(misses))
+    return PartReport(len(chosen), decisions, shares, tuple(misses))
 
 
-def as_json(half: HalfReport) -> dict[str, Any]:
+def as_json(part: PartReport) -> dict[str, Any]:
     """The report as plain data: rates with precision and recall, misses as dictionaries."""
     return {
-        "sentences": half.sentences,
+        "sentences": part.sentences,
         "decisions": {
             axis: {
                 decision: asdict(rate) | {"precision": rate.precision, "recall": rate.recall}
                 for decision, rate in rates.items()
             }
-            for axis, rates in half.decisions.items()
+            for axis, rates in part.decisions.items()
         },
-        "tags": {tag: {"right": r, "sentences": n, "share": r / n} for tag, (r, n) in half.tags.items()},
-        "misses": [asdict(miss) for miss in half.misses],
+        "tags": {tag: {"right": r, "sentences": n, "share": r / n} for tag, (r, n) in part.tags.items()},
+        "misses": [asdict(miss) for miss in part.misses],
     }
 
 

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rl.commands import reward_parser
+
 if TYPE_CHECKING:
     from rewards.score import RolloutView, Score
     from scenes.clip import Clip
 
 app = typer.Typer(no_args_is_help=True, help="Serve, list and try reward functions.")
+reward_parser.register(app)
 
 Options = Annotated[
     list[str] | None,

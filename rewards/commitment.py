@@ -17,7 +17,8 @@ _HEDGE = re.compile(
     r"|option (?:to|of)|alert (?:to|for)|hover(?:s|ing)? over)\b"
 )
 _HEDGE_AFTER = re.compile(
-    r"^(?: \w+){0,3}? (?:is|are|would be|may be|might be|could be) (?:an option|possible|conceivable|likely)\b"
+    r"^(?: \w+)? (?:may|might|could|would)\b"
+    r"|^(?: \w+){0,3}? (?:is|are|would be|may be|might be|could be) (?:an option|possible|conceivable|likely)\b"
     r"|^(?: \w+){0,2} (?:perhaps|maybe|possibly|if needed|if necessary)\b"
 )
 _HEDGE_REACH = 6
@@ -32,6 +33,8 @@ _OTHERWISE = re.compile(r"\b(?:otherwise|or else)\b.*")
 _ASIDE = re.compile(r",|\b(?:and|but|then)\b")
 
 _AGENT = re.compile(rf"\b(?:(?P<many>{MANY})|(?P<thing>{THINGS})|(?P<one>{VEHICLES}|{PEOPLE}))\b(?!-)")
+# "the merging truck"
+_DESCRIBES = re.compile(rf"^ (?:{SOMEBODY})\b")
 _OURS = re.compile(r"\b(?:we|i|i'm|we're|we'll|i'll|ego|us|let's|av)\b")
 _OWN = re.compile(r"\b(?:ego|our|my|own|this|host)(?: \w+)?\s*$")
 _AUXILIARY = re.compile(
@@ -83,13 +86,14 @@ def _is_others(clause: str, start: int, end: int) -> bool:
     """Whether somebody or something else is the subject of the verb at `start`."""
     before = phrase_before(clause, start)
     verb = clause[start:end].split()[0]
+    if verb.endswith("ing") and _DESCRIBES.match(clause[end : end + REACH_CHARS]):
+        return True
     third = verb.endswith("s") and not verb.endswith("ss")
     permitted = _PERMITS.search(before)
     if permitted:
         return not re.search(r"\b(?:us|me)\b", permitted[0])
-    agent = None
-    for agent in _AGENT.finditer(before):
-        pass
+    agents = list(_AGENT.finditer(before))
+    agent = agents[-1] if agents else None
     if agent is None or _OWN.search(before[: agent.start()]) or _OURS.search(before[agent.end() :]):
         # "the van brakes and stops": the verb goes on without a subject of its own.
         return not _OURS.search(before) and _goes_on(

@@ -48,12 +48,14 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"(?:carry|carries|go|goes|drive|roll|head|press|simply go|just go)(?:ing|s)? on(?! (?:and|to) )"
         rf"(?: (?:as before|as normal|(?:at|with) (?:the |an |a |this |our )?(?:{_EVEN} )?(?:{_PACE}|limit)))?",
         r"keep(?:s|ing)? (?:going|rolling|driving|moving)(?! (?:left|right|over))",
-        rf"(?:proceed|continue|drive|travel|run|go|roll|coast)(?:s|ing)?(?: [\w-]+){{0,3}}? (?:at|with) "
+        r"(?:proceed|continue|drive|travel|run|go|roll|coast|sail)(?:s|ing)?"
+        r"(?: (?!and\b|then\b|but\b)[\w-]+){0,6}? (?:at|with) "
         rf"(?:the |an |a |this |our )?(?:{_EVEN} )?(?:{_PACE}|limit)",
         r"(?:proceed|continue|drive|carry on)(?:s|ing)? (?:as (?:normal|before|usual)|normally|unchanged)",
         r"(?:stick|keep|hold|stay|remain|settle)(?:s|ing)?(?: steady)? (?:to|at) "
         r"(?:the )?(?:\w+ )?(?:limit|\d+|twenty|thirty|forty|fifty|sixty|eighty)(?: km/h| mph)?",
         rf"at (?:an? |the )?(?:unchanged|same) {_PACE}",
+        rf"without chang(?:e|ing) (?:of |in |the |our )?{_PACE}",
         rf"(?:no|without(?: a| any)?) changes? (?:in|of|to) (?:the )?{_PACE}",
         rf"leave (?:the|our|my) (?:throttle|{_PACE}) (?:where it is|as it is|alone)",
         r"(?:get |go |come )?back (?:up )?to (?:the )?(?:\w+ )?(?:limit|speed)",
@@ -70,6 +72,11 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"(?:stay|stop|slow(?: down)?|brake|remain|tuck in|fall in(?: line)?|stick|hang(?: back)?|sit|go(?: along)?"
         r"|keep(?: station)?|settle|drive|queue|line up|get in line)(?:ing|s)?(?: safely| well| close)? behind "
         rf"(?:the |a |an |its )?{_LEAD}",
+        r"(?:stay|sit|hang back|tuck in|fall in|settle(?: in)?|remain|keep|stick|drop in|pull in|queue|travel|drive)"
+        r"(?:s|ing)?(?: well| close| safely)? behind (?:the|a|an|that|this) "
+        r"(?!stop|line|white|barrier|crosswalk|light|limit|gate)[\w-]+",
+        r"(?:stay|keep|remain|hang)(?:s|ing)? (?:\w+ ){0,3}?back from (?:the|a|an|that|this) [\w-]+",
+        r"(?:leav|giv|keep|allow)(?:e|es|ing|s)? (?:\w+ ){1,3}?(?:seconds|car lengths|metres) (?:to|from|behind|between)",
         rf"(?:in the queue|in line|in convoy) behind (?:the |a |an )?{_LEAD}",
         r"(?:slow(?:ing)?(?: down)?|brak(?:e|ing)) for (?:the |a |an )?(?:slower |stopped |braking )*"
         r"(?:lead(?:ing)?|preceding)(?: (?:vehicle|car|truck))?",
@@ -87,22 +94,27 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         rf"(?:reduc|decreas|lower|cut|trim|shed|los|scrub|bleed|dial|drop|tak|knock|shav|wip)(?:e|es|ing|s)?"
         rf"(?: off| back| away)?(?: (?:the|our|my|some|a little|a bit of|a lot of|more))* {_PACE}(?: off)?",
         rf"(?:bring|take|get)(?:s|ing)? (?:the |our )?(?:{_PACE}|car|it|us) down(?! to (?:zero|a (?:halt|stop)))",
+        r"(?:knock|take|shave|wipe|scrub|bleed|trim|drop)(?:s|ing)? (?:off )?(?:\w+ ){0,2}?"
+        r"(?:km/h|mph|kilomet(?:re|er)s|miles)(?: (?:per|an) hour)?(?: off)?",
+        r"(?:get|come|stay)(?:s|ting|ing)? off the (?:gas|accelerator|throttle)",
         rf"(?:set|choose|pick)(?:s|ing)? (?:a )?(?:lower|reduced|slower|gentler) {_PACE}",
         r"(?:go|drive|travel|roll)(?:es|s|ing)?(?: \w+)? (?:slower|slowly|more slowly)",
         r"(?:take|lift|ease)(?:s|ing)? (?:the |my |our |your )?foot off|lift(?:s|ing)? off|throttl(?:e|ing) back",
         r"(?:tap|dab|touch|squeeze)(?:s|ing)? the brakes?",
-        r"(?:drop|come down|go down|slow) to (?:\d+|ten|twenty|thirty|forty|fifty|sixty|a crawl|walking (?:pace|speed))",
+        r"(?:drop|come down|go down|slow) to "
+        r"(?:\d+|ten|twenty|thirty|forty|fifty|sixty|a crawl|walking (?:pace|speed))",
         r"coast(?:s|ing)? down|crawl(?:s|ing)?",
     ),
     Longitudinal.GAP_SEARCHING: (
         r"(?:find|search|look|seek|wait|creat|open|mak)(?:e|es|ing|s)?(?: for)? "
         r"(?:a |an |the |to fit into a )*gap",
         r"fit(?:ting|s)? into (?:a |the )gap",
-        r"(?:find|search|look|seek|wait|hunt|aim|scan|watch|try to find|line up)(?:es|s|ing)?(?: for| with| to find)?"
-        rf" (?:a |an |the |some )*{_OPENING}(?: (?:in|on|between|behind|beside|among|within) .*)?",
+        r"(?:find|search|look|seek|wait|hunt|aim|scan|watch|try to find|line up)(?:es|s|ing)?"
+        r"(?: for| with| to find)?"
+        rf" (?:a |an |the |some )*(?:[\w-]+ )?{_OPENING}(?: (?:in|on|between|behind|beside|among|within) .*)?",
         r"(?:creat|open|mak)(?:e|es|ing|s)?(?: up)? (?:a |an |some )?(?:room|space|opening) "
         r"(?:beside|next to|between|alongside).*",
-        rf"(?:space|gap|room|opening) opens (?:up )?(?:beside|next to|between|ahead of)(?: us)?",
+        r"(?:space|gap|room|opening) opens (?:up )?(?:beside|next to|between|ahead of)(?: us)?",
         rf"(?:drop|slot|slip|fit|squeeze|time)(?:s|ping|ting|ing)?(?: (?:our|the) speed to \w+)?(?: in)?to "
         rf"(?:a |the |an )?{_OPENING}.*",
         r"slot(?:s|ting)? in (?:after|behind|between) .*",
@@ -116,6 +128,10 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         rf"pass(?:es|ing)? (?:the |a )?{_LEAD}",
         r"(?:get|go|move|pull|push|surge|power|sweep|squeeze|drive|nip)(?:s|ting|ing)?(?: on)? "
         rf"(?:past|ahead of|by) (?:the |a |an )?{_LEAD}",
+        r"(?:get|go|move|pull|push|surge|power|sweep|squeeze|drive|nip|dart)(?:s|ting|ing)?(?: on)? "
+        r"(?:past|ahead of|by) (?:the|a|an|that|this) (?!junction|crossing|school|play|sign|works|road|light|exit|kerb"
+        r"|curb|village|bend|pedestrian|child)[\w-]+",
+        r"floor(?:s|ing)? it",
         r"(?:put(?:ting)?|press|floor|push) (?:the |our )?(?:foot|accelerator|throttle|gas)(?: down)?",
         r"step(?:s|ping)? on (?:it|the gas)|(?:open|hit)(?:s|ing)? the (?:throttle|gas)|add(?:s|ing)? power",
         rf"leav(?:e|es|ing) (?:the |a )?{_LEAD} behind",
@@ -126,10 +142,11 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"giv(?:e|es|ing) way",
         r"let(?:s|ting)? (?:[\w-]+ ){1,4}?(?:pass|cross|go|through)(?: first)?",
         rf"(?:let|lets|letting|allow|allows|allowing|leave) (?!us\b|me\b|the (?:distance|gap|speed))"
-        rf"(?:[\w-]+ ){{1,5}}?(?:to )?{_THEIR_ACTS}(?: first)?",
+        rf"(?:[\w-]+ ){{1,8}}?(?:to )?{_THEIR_ACTS}(?: first)?",
         r"(?:stop|wait|brake|slow down|pause|hold|halt)(?:s|ping|ing)? for (?:the |a |an )?(?:\w+ ){0,2}?"
         r"(?:pedestrian|person|cyclist|cross(?:ing)? traffic|crossing (?:car|vehicle))s?",
-        rf"(?:wait|pause|hold|halt)(?:s|ing)? (?:for|until|till) (?:the |a |an |any )?(?:[\w-]+ ){{0,2}}?{_SOMEBODY}",
+        rf"(?:wait|pause|hold|halt)(?:s|ing)?(?: on)? (?:for|until|till) (?:the |a |an |any )?"
+        rf"(?:[\w-]+ ){{0,2}}?{_SOMEBODY}(?! (?:stop|sign|lane|light)\b)(?! \w+ sign)",
         r"(?:brake|slow(?: down)?|wait|stop|hold|pause|hold back|stay back)(?: \w+){0,2} so (?:that )?"
         rf"(?:[\w-]+ ){{1,5}}?(?:can|could|may) (?:get|{_THEIR_ACTS})",
         r"(?:hold|stay|hang|keep) back(?: (?:for|so|until|while|to let).*)?",
@@ -146,10 +163,12 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"(?:com(?:e|es|ing)|bring(?:s|ing)?)(?: [\w-]+){0,2}? to (?:rest|a halt|a stop|a standstill)",
         rf"(?:hold|wait|pull up|draw up|queue|stay put|stand|rest|remain)(?:s|ing)? "
         rf"(?:at|behind|before|short of|in front of) {_LINE}",
-        r"(?:remain|stay|stand|end up|keep|sit)(?:s|ing)?(?: \w+)? (?:at rest|still|stationary|put (?:at|behind|before))",
+        r"(?:remain|stay|stand|end up|keep|sit)(?:s|ing)?(?: \w+)? "
+        r"(?:at rest|still|stationary|put (?:at|behind|before))",
         r"stand(?:s|ing)? still|freez(?:e|es|ing)",
         r"(?:down to|to) zero",
         r"hold(?:s|ing)? the brakes?",
+        r"keep(?:s|ing)? the (?:wheels|car) still",
     ),
 }
 SPEED: dict[Speed, tuple[str, ...]] = {

@@ -70,10 +70,13 @@ SLOWING = {
     Longitudinal.STOP_STATIC,
 }
 # Said beside a manoeuvre that goes on from the lane, the lane phrase only says where it happens.
+NUDGES = {Lateral.IN_LANE_NUDGE, Lateral.OUT_OF_LANE_NUDGE}
 WITHIN_LANE = {Lateral.IN_LANE_NUDGE}
 # What an abort gives up is not done.
-GIVEN_UP = {Lateral.LANE_CHANGE, Lateral.MERGE_SPLIT}
-_BACK = re.compile(r"\b(?:back|return)")
+GIVEN_UP = {Lateral.LANE_CHANGE, Lateral.MERGE_SPLIT, Lateral.LANE_KEEPING}
+_BACK = re.compile(r"\b(?:back|return|stay|remain)")
+# Beside a nudge, room for somebody is what the nudge gives, not a distance to follow at.
+_ROOM = re.compile(r"\b(?:room|space)\b")
 DIRECTIONAL = frozenset(Lateral) - {Lateral.LANE_KEEPING}
 
 _LONGITUDINAL, _LATERAL, _SPEED = compiled(LONGITUDINAL), compiled(LATERAL), compiled(SPEED)
@@ -146,6 +149,8 @@ def _read(phase: Phase) -> _Read:
         heard_lat += path
         # "stop moving over" is no stop, and what "drop the overtaking move" drops is not done.
         heard_lon += [m for m in pace if all(m.end <= gone.start or m.start >= gone.end for gone in given_up)]
+    if any(m.decision in NUDGES and not m.denied for m in heard_lat):
+        heard_lon = [m for m in heard_lon if not _ROOM.search(m.phrase)]
     ignored = tuple(f"{m.phrase} ({m.denied})" for m in [*heard_lat, *heard_lon] if m.denied)
     return _Read(
         _resolve_speed([m for m in heard_lon if not m.denied]),
@@ -168,9 +173,9 @@ def _conflicts(read: _Read) -> Iterator[str]:
         names = sorted({str(m.decision) for m in found})
         if len(names) > 1:
             yield f"{axis}: says both {' and '.join(names)}"
-    if len({m.decision for m in read.lateral}) == 1 and read.lateral[0].decision in DIRECTIONAL:
-        if len(read.sides) > 1:
-            yield "lateral: says both left and right"
+    one_manoeuvre = len({m.decision for m in read.lateral}) == 1 and read.lateral[0].decision in DIRECTIONAL
+    if one_manoeuvre and len(read.sides) > 1:
+        yield "lateral: says both left and right"
 
 
 def _steps(read: list[_Read]) -> list[Step]:

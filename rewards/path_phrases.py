@@ -6,13 +6,15 @@ from scenes.decisions import Lateral
 
 # A word that goes on with the same phrase.
 _W = r"(?: (?!(?:and|then|but|or)\b)[\w-]+)"
+# The same, of a manoeuvre that is done whole.
+_WHOLE = r"(?: (?!(?:and|then|but|or|partly|partially|half|halfway|briefly|slightly)\b)[\w-]+)"
 _SIDE = r"(?:to (?:the|its|my|our) |on (?:the|our) |the )?(?P<side>left|right)(?:-hand)?(?: side)?"
 _LATER_SIDE = rf"(?:{_W}{{0,7}}? (?P<side>left|right)\b(?:-hand)?)?"
 _OUR = r"(?:(?:the|our|my|its|this|own|same) )*"
 _MARK = r"(?:line|lines|marking|markings)"
 _GO = (
     r"(?:mov|chang|switch|shift|hop|go|slid|step|jump|get|cross|steer|relocat|return|tak|us|enter|cut|com|put"
-    r"|ben|swing|swerv|transfer|proceed)(?:e|es|ing|s|ting|ning)?"
+    r"|pull|swap|tuck|drop|nip|squeez|swing|swerv|transfer|proceed)(?:e|es|ing|s|ting|ning)?"
 )
 _EDGE = (
     r"(?:shoulder|hard shoulder|kerb|curb|verge|roadside|lay-by|parking (?:bay|spot|space)|side of the road"
@@ -31,12 +33,14 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         r"(?:the |my |its |this |our )?(?:current )?lane(?! mark)",
         r"(?:go|drive|continue|proceed)(?:es|s|ing)? straight(?: (?:on|ahead|through))?",
         r"straight (?:on|ahead)",
+        r"(?:stay|remain|keep)(?:ing|s)? (?:in|on) the (?P<side>left|right)(?:-hand)?(?: lane| side)?",
+        r"(?:continue|stay|remain|keep)(?:ing|s)? (?:on|to) (?:our|the|this) (?:\w+ )?(?:course|path)",
         r"stick(?:s|ing)? to (?:the |my |our |this )(?:current |own )?lane",
         r"(?:track|follow|hold|keep to)(?:s|ing)? (?:the )?(?:centre|center|middle)(?: line)?"
         r"(?: of (?:the |our |my )?lane)?",
         rf"(?:stay|remain|keep)(?:s|ing)?(?: \w+)? (?:between|within|inside) (?:the )?(?:lane )?{_MARK}",
         r"(?:go|come|move|get|drift|return|back)(?: \w+)? (?:in)?to "
-        rf"(?:the (?:middle|centre|center) of )?(?:the lane(?: centre| center)?(?! on| to)|our lane|ours)",
+        r"(?:the (?:middle|centre|center) of )?(?:the lane(?: centre| center)?(?! on| to)|our lane|ours)",
         r"(?:no|without) (?:lateral|sideways) (?:move|movement|motion)",
     ),
     Lateral.MERGE_SPLIT: (
@@ -47,7 +51,7 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         r"(?:filter|slip|blend|zip|feed|slot|ease)(?:s|ping|ing)? in(?:to)?(?: the)?"
         rf"(?: {_MOTORWAY}| [\w-]+ {_MOTORWAY})?{_LATER_SIDE}",
         rf"tak(?:e|es|ing) the (?:[\w-]+ )?(?:ramp|off-ramp|slip road){_LATER_SIDE}",
-        rf"tak(?:e|es|ing) the (?P<side>left|right)(?:-hand)? {_FORK}",
+        rf"tak(?:e|es|ing) the (?P<side>left|right)(?:-hand)? (?:{_FORK}|ramp|off-ramp|slip road|exit)",
         rf"(?:bear|keep|go|stay|veer)(?:s|ing)? {_SIDE} (?:at|where) (?:the )?(?:[\w-]+ )?(?:{_FORK}|road divides)",
         rf"(?:split|peel|fork|branch)(?:s|ting|ing)? off{_LATER_SIDE}",
         rf"(?:leav|exit)(?:e|es|ing)? the {_MOTORWAY}{_LATER_SIDE}",
@@ -55,29 +59,34 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
     Lateral.OUT_OF_LANE_NUDGE: (
         rf"(?:nudg|mov|swing|shift|steer|veer)(?:e|es|ing|s)? (?:slightly |a little )?{_SIDE}"
         r"(?: \w+){0,2}? (?:over|across|out of|beyond) the (?:lane |centre |center )*(?:line|lane)",
-        rf"(?:swing|nudg|mov)(?:e|es|ing|s)? (?:out of|over|across) the (?:lane |centre )*(?:line|lane)"
+        rf"(?:swing|nudg|mov)(?:e|es|ing|s)?(?: out)? (?:out of|over|across) the (?:lane |centre )*(?:line|lane)"
         rf"(?: {_SIDE})?",
         rf"(?:cross|straddl)(?:e|es|ing)? (?:over )?the (?:[\w-]+ )?(?P<side>left|right) (?:lane )?{_MARK}",
         rf"(?:cross|straddl)(?:e|es|ing)? (?:over )?the (?:centre |center |lane |dashed |solid |middle )*"
         rf"{_MARK}{_LATER_SIDE}",
-        r"(?:borrow|us)(?:e|es|ing|s)? (?:a )?(?:part|some|half|bit|piece) of the (?P<side>left|right)(?:-hand)? lane",
+        r"(?:borrow|us)(?:e|es|ing|s)? (?:a )?(?:part|some|half|bit|piece) of "
+        r"the (?P<side>left|right)(?:-hand)? lane",
         rf"(?:borrow|us)(?:e|es|ing|s)? (?:a )?(?:part|some|half|bit|piece) of the [\w-]+ lane{_LATER_SIDE}",
         rf"(?:over|beyond|across) the (?P<side>left|right) (?:lane )?{_MARK}",
         rf"(?P<side>left|right) (?:over|beyond|across) the (?:lane |centre |center )?{_MARK}",
         rf"encroach(?:es|ing)? (?:on|into|onto){_W}{{0,3}}? lane{_LATER_SIDE}",
-        rf"(?:partly|partially|half|briefly) (?:out of|outside|into|over) (?:the |our )?(?:[\w-]+ )?lane{_LATER_SIDE}",
+        r"(?:partly|partially|half|briefly) (?:out of|outside|into|over) "
+        rf"(?:the |our )?(?:[\w-]+ )?lane{_LATER_SIDE}",
         r"(?:dip|poke|lean)(?:s|ping|ing)? (?:in)?to the (?P<side>left|right)(?:-hand)? lane",
+        rf"wheels (?:over|across|beyond) the (?:[\w-]+ )?{_MARK}{_LATER_SIDE}",
     ),
     Lateral.IN_LANE_NUDGE: (
         rf"(?:nudg|mov|shift|steer|veer)(?:e|es|ing|s)? (?:slightly |a little )?{_SIDE}"
         r"(?: \w+){0,2}? (?:within|inside|in) (?:the |my |its )?(?:same )?lane",
         rf"(?:nudg|shift)(?:e|es|ing|s)? (?:slightly |a little )?{_SIDE}",
         r"nudg(?:e|es|ing)",
-        r"(?:hug|favou?r)(?:s|ging|ing)? (?:the|its|our) (?P<side>left|right)(?:-hand)?(?: (?:edge|side|half|part))?"
+        r"(?:hug|favou?r)(?:s|ging|ing)? (?:the|its|our) (?P<side>left|right)(?:-hand)?"
+        r"(?: (?:edge|side|half|part))?"
         rf"(?: of {_OUR}lane)?",
         r"(?:bias|edge|edg|drift|offset|lean|creep|squeez|sit|inch|eas|shad|keep|position|mov|shift|steer|veer"
         rf"|nudg|stay|go|slid)(?:e|es|ing|s|ting)?{_W}{{0,6}}?"
-        rf" (?P<side>left|right)(?:-hand)?{_W}{{0,4}}? (?:within|inside|in|of|leaving) "
+        rf" (?P<side>left|right)(?:-hand)?{_W}{{0,4}}?(?:,? but (?:stay|remain|keep)(?:ing)?(?: \w+)?)?"
+        r" (?:within|inside|in|of|leaving) "
         rf"{_OUR}lane",
     ),
     Lateral.LANE_CHANGE: (
@@ -86,7 +95,7 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         rf"(?:chang|switch)(?:e|es|ing)? lanes?(?: {_SIDE})?",
         rf"lane change(?: {_SIDE})?",
         r"(?P<side>left|right) lane change",
-        rf"{_GO}{_W}{{0,3}}? (?:in|into|to|onto) (?:the |our |my )(?:[\w-]+ )?(?P<side>left|right)(?:-hand)? "
+        rf"{_GO}{_WHOLE}{{0,3}}? (?:in|into|to|onto) (?:the |our |my )(?:[\w-]+ )?(?P<side>left|right)(?:-hand)? "
         rf"lane(?! {_MARK})",
         rf"(?:tak|us|enter|get in)(?:e|es|ing|s)? the (?P<side>left|right)(?:-hand)? lane(?! {_MARK})",
         rf"{_GO}{_W}{{0,4}}? (?:the )?(?:[\w-]+ )?lane (?:on|to) (?:the |our |its )?(?P<side>left|right)"
@@ -113,6 +122,7 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         rf"(?P<side>left|right){_W}{{0,3}}? (?:at|into) (?:the |a )?(?:[\w-]+ )?{_CORNER}",
         rf"tak(?:e|es|ing) the (?:next |first |second |third )+{_STREET}{_LATER_SIDE}",
         rf"(?:round|navigat|negotiat|tak)(?:e|es|ing|s)? the corner{_LATER_SIDE}",
+        rf"(?:^|, ?)(?P<side>left|right) (?:at|into) (?:the )?(?:[\w-]+ )?{_CORNER}",
         rf"(?:enter|into)(?:s|ing)? (?:the )?side (?:road|street){_LATER_SIDE}",
         r"(?P<side>left|right)-hander",
     ),
@@ -124,7 +134,8 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         r"(?:steer|return|go|come|move)(?:s|ing)? back (?:to (?:the )?)?(?P<side>left|right)",
         r"(?:abort|cancel|abandon|drop|scrap|quit|undo|revers|reverse|bail out of|give up|call off|stop)"
         r"(?:e|es|ing|s|ping)? (?:the |this |our |that )?(?:[\w-]+ )*?"
-        r"(?:change|merge|move|moving over|manoeuvre|maneuver|overtake|it)\b",
+        r"(?:change|merge|move|moving over|manoeuvre|maneuver|overtake|it)\b"
+        r"(?: (?:to|into|on) (?:the )?(?:left|right)(?:-hand)?(?: lane)?)?",
         r"(?:abort|cancel|call|scrap)(?:s|ing)? it(?: off)?",
         r"(?:steer|return|go|come|move|slide|settle|fall|tuck|get|drop|swing|drift|retreat)(?:s|ting|ing)? back"
         rf"{_W}{{0,3}}? (?P<side>left|right)(?:-hand)?(?: lane)?",

@@ -22,7 +22,8 @@ _NEXT = (
 )
 _THEN = re.compile(rf"(?:^|,|\s)\s*(?:(?:and|but) )?,?\s*\b(?:{_NEXT})\b,?")
 _TRAILING = re.compile(
-    r"(?:,|\band\b)\s*(?!then)([^,]+?) (?:afterwards?|after (?:that|this)|thereafter|later(?: on)?|next|finally)\s*$"
+    r"(?:,|\band\b)\s*(?!then)([^,]+?)"
+    r" (?:afterwards?|after (?:that|this)|thereafter|later(?: on)?|next|finally)\s*$"
 )
 _FIRST_OF_ALL = re.compile(r"^\s*(?:at )?first(?:ly| of all)?,?\s+|^\s*(?:initially|for now),?\s+")
 _OWN_ACT = r"(?:\w+ly )?(?:having )?(?:\w+ing\b(?! (?:car|vehicle|traffic|truck|van|bus))|let\b|stopped)"

@@ -196,10 +196,8 @@ def _path_done(step: Step, window: Drive) -> np.ndarray | None:
     """[K] m or rad of a step's change of path done so far; None for one that keeps the lane."""
     if step.lateral is None or step.lateral not in DIRECTIONAL:
         return None
-    if step.lateral is Lateral.TURN:
-        done = window.states[:, 2] - window.states[0, 2]
-    else:
-        done = window.frame.shift
+    turned = window.states[:, 2] - window.states[0, 2]
+    done = turned if step.lateral is Lateral.TURN else window.frame.shift
     side = -1 if step.direction is Direction.RIGHT else 1
     if step.direction is None and -done.min() > done.max():
         side = -1

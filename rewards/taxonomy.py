@@ -44,7 +44,7 @@ SHAPES: dict[Lateral, tuple[LateralAction, ...]] = {
     Lateral.IN_LANE_NUDGE: (LEFT, RIGHT, STRAIGHT),
     Lateral.LANE_CHANGE: (LEFT, RIGHT, STRAIGHT),
     Lateral.PULL_OVER: (LEFT, RIGHT, STRAIGHT),
-    Lateral.TURN: (STRAIGHT, LateralAction.SHARP_STEER_LEFT),
+    Lateral.TURN: (STRAIGHT, LateralAction.SHARP_STEER_LEFT, STRAIGHT),
     Lateral.ABORT: (RIGHT, LEFT, RIGHT, STRAIGHT),
 }
 

@@ -72,11 +72,12 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"(?:stay|stop|slow(?: down)?|brake|remain|tuck in|fall in(?: line)?|stick|hang(?: back)?|sit|go(?: along)?"
         r"|keep(?: station)?|settle|drive|queue|line up|get in line)(?:ing|s)?(?: safely| well| close)? behind "
         rf"(?:the |a |an |its )?{_LEAD}",
-        r"(?:stay|sit|hang back|tuck in|fall in|settle(?: in)?|remain|keep|stick|drop in|pull in|queue|travel|drive)"
-        r"(?:s|ing)?(?: well| close| safely)? behind (?:the|a|an|that|this) "
+        r"(?:stay|sit|hang back|tuck in|fall in|settle(?: in)?|remain|keep|stick|drop in|pull in|queue|travel"
+        r"|drive)(?:s|ing)?(?: well| close| safely)? behind (?:the|a|an|that|this) "
         r"(?!stop|line|white|barrier|crosswalk|light|limit|gate)[\w-]+",
         r"(?:stay|keep|remain|hang)(?:s|ing)? (?:\w+ ){0,3}?back from (?:the|a|an|that|this) [\w-]+",
-        r"(?:leav|giv|keep|allow)(?:e|es|ing|s)? (?:\w+ ){1,3}?(?:seconds|car lengths|metres) (?:to|from|behind|between)",
+        r"(?:leav|giv|keep|allow)(?:e|es|ing|s)? (?:\w+ ){1,3}?(?:seconds|car lengths|metres) "
+        r"(?:to|from|behind|between)",
         rf"(?:in the queue|in line|in convoy) behind (?:the |a |an )?{_LEAD}",
         r"(?:slow(?:ing)?(?: down)?|brak(?:e|ing)) for (?:the |a |an )?(?:slower |stopped |braking )*"
         r"(?:lead(?:ing)?|preceding)(?: (?:vehicle|car|truck))?",
@@ -129,8 +130,8 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"(?:get|go|move|pull|push|surge|power|sweep|squeeze|drive|nip)(?:s|ting|ing)?(?: on)? "
         rf"(?:past|ahead of|by) (?:the |a |an )?{_LEAD}",
         r"(?:get|go|move|pull|push|surge|power|sweep|squeeze|drive|nip|dart)(?:s|ting|ing)?(?: on)? "
-        r"(?:past|ahead of|by) (?:the|a|an|that|this) (?!junction|crossing|school|play|sign|works|road|light|exit|kerb"
-        r"|curb|village|bend|pedestrian|child)[\w-]+",
+        r"(?:past|ahead of|by) (?:the|a|an|that|this) (?!junction|crossing|school|play|sign|works|road|light|exit"
+        r"|kerb|curb|village|bend|pedestrian|child)[\w-]+",
         r"floor(?:s|ing)? it",
         r"(?:put(?:ting)?|press|floor|push) (?:the |our )?(?:foot|accelerator|throttle|gas)(?: down)?",
         r"step(?:s|ping)? on (?:it|the gas)|(?:open|hit)(?:s|ing)? the (?:throttle|gas)|add(?:s|ing)? power",

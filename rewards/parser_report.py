@@ -16,7 +16,7 @@ from rewards.intent import Intent
 from rewards.intent_parser import IntentParser
 from rewards.labelled_intents import TAGS, Decisions, LabelledText, Part
 
-NONE = "none"
+NONE, READ = "none", "read"
 AXES = ("longitudinal", "lateral", "direction")
 
 
@@ -52,8 +52,8 @@ class Miss:
 
 @dataclass(frozen=True)
 class PartReport:
-    """decisions: axis → decision → counts; tags: tag → (sentences read entirely right, sentences), with "all"
-    and, for sentences without a tag, "plain"."""
+    """decisions: axis → decision → counts; tags: tag → (sentences read entirely right, sentences), with "all",
+    READ for those in which the parser found a decision, and "plain" for those without a tag."""
 
     sentences: int
     decisions: dict[str, dict[str, Rate]]
@@ -81,7 +81,8 @@ def report(texts: Iterable[LabelledText], parser: IntentParser, part: Part) -> P
             right[axis, want or NONE] += want is got
         steps = _steps(intent)
         good = found == labelled.decisions and steps == labelled.steps
-        for tag in ("all", *(labelled.tags or ("plain",))):
+        answered = (READ,) if intent.parsed else ()
+        for tag in ("all", *answered, *(labelled.tags or ("plain",))):
             seen[tag] += 1
             exact[tag] += good
         if not good:
@@ -90,7 +91,7 @@ def report(texts: Iterable[LabelledText], parser: IntentParser, part: Part) -> P
     for axis, decision in sorted(said.keys() | meant.keys()):
         key = (axis, decision)
         decisions[axis][decision] = Rate(right[key], said[key], meant[key])
-    shares = {tag: (exact[tag], seen[tag]) for tag in ("all", "plain", *TAGS) if seen[tag]}
+    shares = {tag: (exact[tag], seen[tag]) for tag in ("all", READ, "plain", *TAGS) if seen[tag]}
     return PartReport(len(chosen), decisions, shares, tuple(misses))
 
 

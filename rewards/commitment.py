@@ -35,6 +35,10 @@ _ASIDE = re.compile(r",|\b(?:and|but|then)\b")
 _AGENT = re.compile(rf"\b(?:(?P<many>{MANY})|(?P<thing>{THINGS})|(?P<one>{VEHICLES}|{PEOPLE}))\b(?!-)")
 # "the merging truck"
 _DESCRIBES = re.compile(rf"^ (?:{SOMEBODY})\b")
+# "motorists are slowing", "until the rain stops": whoever it is, it is not us.
+_IS_DOING = re.compile(r"\b(?:is|are|was|were|keeps?|starts?|begins?) (?:\w+ly |now |also |already )?$")
+_SUBJECT = re.compile(r"\b(?:the|a|an|that|his|her|its|their) (?:[\w-]+ ){1,2}$")
+_EGO = re.compile(r"\b(?:ego|our|my|av|host)\b")
 _OURS = re.compile(r"\b(?:we|i|i'm|we're|we'll|i'll|ego|us|let's|av)\b")
 _OWN = re.compile(r"\b(?:ego|our|my|own|this|host)(?: \w+)?\s*$")
 _AUXILIARY = re.compile(
@@ -88,10 +92,14 @@ def _is_others(clause: str, start: int, end: int) -> bool:
     verb = clause[start:end].split()[0]
     if verb.endswith("ing") and _DESCRIBES.match(clause[end : end + REACH_CHARS]):
         return True
+    if verb.endswith("ing") and _IS_DOING.search(before) and not _OURS.search(before):
+        return True
     third = verb.endswith("s") and not verb.endswith("ss")
     permitted = _PERMITS.search(before)
     if permitted:
         return not re.search(r"\b(?:us|me)\b", permitted[0])
+    if third and _SUBJECT.search(before) and not _EGO.search(before):
+        return True
     agents = list(_AGENT.finditer(before))
     agent = agents[-1] if agents else None
     if agent is None or _OWN.search(before[: agent.start()]) or _OURS.search(before[agent.end() :]):

@@ -136,8 +136,9 @@ def check(intent: Intent, drive: Drive) -> tuple[list[str], list[str]]:
 def stop_line_faults(intent: Intent, drive: Drive) -> list[str]:
     """Where a stop at a light or sign ends in the wrong place, if the drive has come to rest and there is a
     line."""
-    last = [s.longitudinal for s in intent.steps if s.longitudinal][-1:] or [intent.longitudinal]
-    stops = last == [Longitudinal.STOP_STATIC] and drive.speed[-1] < STANDSTILL_MPS
+    stated = [step.longitudinal for step in intent.steps if step.longitudinal]
+    last = stated[-1] if stated else intent.longitudinal
+    stops = last is Longitudinal.STOP_STATIC and drive.speed[-1] < STANDSTILL_MPS
     if not stops or drive.stop_gap is None:
         return []
     return outside("stands before the line", drive.stop_gap, STOP_GAP_M, "m")

@@ -60,7 +60,7 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         rf"leave (?:the|our|my) (?:throttle|{_PACE}) (?:where it is|as it is|alone)",
         r"(?:get |go |come )?back (?:up )?to (?:the )?(?:\w+ )?(?:limit|speed)",
         r"(?:set|drive|move) off again(?: at the limit)?",
-        r"hold(?:s|ing)? (?:it )?steady",
+        r"hold(?:s|ing)? (?:it )?steady|(?:hold|keep|stay)(?:s|ing)? (?:at )?\d+(?: km/h| mph)?",
         r"neither (?:faster|slower) nor (?:slower|faster)",
     ),
     Longitudinal.LEAD_FOLLOWING: (
@@ -97,6 +97,9 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         rf"(?:bring|take|get)(?:s|ing)? (?:the |our )?(?:{_PACE}|car|it|us) down(?! to (?:zero|a (?:halt|stop)))",
         r"(?:knock|take|shave|wipe|scrub|bleed|trim|drop)(?:s|ing)? (?:off )?(?:\w+ ){0,2}?"
         r"(?:km/h|mph|kilomet(?:re|er)s|miles)(?: (?:per|an) hour)?(?: off)?",
+        rf"(?:keep|hold|wind|scale|bring|pull|turn)(?:s|ing)? (?:the |our )?{_PACE} "
+        r"(?:low|down|back|moderate)",
+        r"(?:creep|inch)(?:es|s|ing)? (?:forward|along|over|past|through)",
         r"(?:get|come|stay)(?:s|ting|ing)? off the (?:gas|accelerator|throttle)",
         rf"(?:set|choose|pick)(?:s|ing)? (?:a )?(?:lower|reduced|slower|gentler) {_PACE}",
         r"(?:go|drive|travel|roll)(?:es|s|ing)?(?: \w+)? (?:slower|slowly|more slowly)",
@@ -118,6 +121,7 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"(?:space|gap|room|opening) opens (?:up )?(?:beside|next to|between|ahead of)(?: us)?",
         rf"(?:drop|slot|slip|fit|squeeze|time)(?:s|ping|ting|ing)?(?: (?:our|the) speed to \w+)?(?: in)?to "
         rf"(?:a |the |an )?{_OPENING}.*",
+        r"(?:find|look for|seek)(?:s|ing)? (?:a |some )?(?:place|spot) (?:to|in|between).*",
         r"slot(?:s|ting)? in (?:after|behind|between) .*",
     ),
     Longitudinal.PASSING_ACCELERATION: (
@@ -127,6 +131,8 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         r"overtak(?:e|es|ing)",
         r"pass(?:es|ing)? (?:the |a )?(?:slow|slower|lead|car|vehicle|truck)",
         rf"pass(?:es|ing)? (?:the |a )?{_LEAD}",
+        r"pass(?:es|ing)? (?:the|a|an|that|this) (?!parked|stopped|stationary|junction|crossing|school|play|sign"
+        r"|works|road|light|exit|kerb|curb|village|bend|broken)[\w-]+",
         r"(?:get|go|move|pull|push|surge|power|sweep|squeeze|drive|nip)(?:s|ting|ing)?(?: on)? "
         rf"(?:past|ahead of|by) (?:the |a |an )?{_LEAD}",
         r"(?:get|go|move|pull|push|surge|power|sweep|squeeze|drive|nip|dart)(?:s|ting|ing)?(?: on)? "
@@ -150,7 +156,7 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         rf"(?:[\w-]+ ){{0,2}}?{_SOMEBODY}(?! (?:stop|sign|lane|light)\b)(?! \w+ sign)",
         r"(?:brake|slow(?: down)?|wait|stop|hold|pause|hold back|stay back)(?: \w+){0,2} so (?:that )?"
         rf"(?:[\w-]+ ){{1,5}}?(?:can|could|may) (?:get|{_THEIR_ACTS})",
-        r"(?:hold|stay|hang|keep) back(?: (?:for|so|until|while|to let).*)?",
+        r"(?:hold|stay|hang|keep|stand) back(?: (?:for|so|until|while|to let).*)?",
         r"giv(?:e|es|ing) (?:\w+ ){0,3}?(?:priority|right of way|precedence)",
         r"(?:grant|conced|ced|respect|honour|leav)(?:e|es|ing|s)? (?:the )?(?:[\w-]+ ){0,6}?"
         r"(?:priority|right of way|precedence)",
@@ -166,6 +172,7 @@ LONGITUDINAL: dict[Longitudinal, tuple[str, ...]] = {
         rf"(?:at|behind|before|short of|in front of) {_LINE}",
         r"(?:remain|stay|stand|end up|keep|sit)(?:s|ing)?(?: \w+)? "
         r"(?:at rest|still|stationary|put (?:at|behind|before))",
+        r"(?:pull|draw)(?:s|ing)? up (?:short of|before|at|in front of) (?:the|a|an) [\w-]+",
         r"stand(?:s|ing)? still|freez(?:e|es|ing)",
         r"(?:down to|to) zero",
         r"hold(?:s|ing)? the brakes?",

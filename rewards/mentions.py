@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from rewards.commitment import why_not
 
+D = TypeVar("D", bound=StrEnum)
 Table = list[tuple[StrEnum, re.Pattern[str]]]
 
 
@@ -28,7 +30,7 @@ class Mention:
     denied: str | None = None
 
 
-def compiled(table: Mapping[StrEnum, Iterable[str]]) -> Table:
+def compiled(table: Mapping[D, Iterable[str]]) -> Table:
     """Patterns of a phrase table, each to match at word boundaries."""
     return [(d, re.compile(rf"\b(?:{p})(?!\w)")) for d, patterns in table.items() for p in patterns]
 

@@ -17,7 +17,8 @@ _GO = (
     r"|pull|swap|tuck|drop|nip|squeez|swing|swerv|transfer|proceed)(?:e|es|ing|s|ting|ning)?"
 )
 _EDGE = (
-    r"(?:shoulder|hard shoulder|kerb|curb|verge|roadside|lay-by|parking (?:bay|spot|space)|side of the road"
+    r"(?:shoulder|hard shoulder|bus bay|bay|layby|kerb|curb|verge|roadside|lay-by"
+    r"|parking (?:bay|spot|space)|side of the road"
     r"|edge of the road|edge)"
 )
 _FORK = r"(?:fork|split|branch|division|divide)"
@@ -54,6 +55,7 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         rf"tak(?:e|es|ing) the (?P<side>left|right)(?:-hand)? (?:{_FORK}|ramp|off-ramp|slip road|exit)",
         rf"(?:bear|keep|go|stay|veer)(?:s|ing)? {_SIDE} (?:at|where) (?:the )?(?:[\w-]+ )?(?:{_FORK}|road divides)",
         rf"(?:split|peel|fork|branch)(?:s|ting|ing)? off{_LATER_SIDE}",
+        rf"exit(?:s|ing)? {_SIDE}",
         rf"(?:leav|exit)(?:e|es|ing)? the {_MOTORWAY}{_LATER_SIDE}",
     ),
     Lateral.OUT_OF_LANE_NUDGE: (
@@ -72,6 +74,7 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         rf"encroach(?:es|ing)? (?:on|into|onto){_W}{{0,3}}? lane{_LATER_SIDE}",
         r"(?:partly|partially|half|briefly) (?:out of|outside|into|over) "
         rf"(?:the |our )?(?:[\w-]+ )?lane{_LATER_SIDE}",
+        r"(?:partly|partially|half|halfway|briefly) (?:into|over|onto) the (?P<side>left|right)(?:-hand)? lane",
         r"(?:dip|poke|lean)(?:s|ping|ing)? (?:in)?to the (?P<side>left|right)(?:-hand)? lane",
         rf"wheels (?:over|across|beyond) the (?:[\w-]+ )?{_MARK}{_LATER_SIDE}",
     ),
@@ -84,7 +87,7 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         r"(?: (?:edge|side|half|part))?"
         rf"(?: of {_OUR}lane)?",
         r"(?:bias|edge|edg|drift|offset|lean|creep|squeez|sit|inch|eas|shad|keep|position|mov|shift|steer|veer"
-        rf"|nudg|stay|go|slid)(?:e|es|ing|s|ting)?{_W}{{0,6}}?"
+        rf"|nudg|stay|go|slid|tend|head|com|run|rid)(?:e|es|ing|s|ting)?{_W}{{0,6}}?"
         rf" (?P<side>left|right)(?:-hand)?{_W}{{0,4}}?(?:,? but (?:stay|remain|keep)(?:ing)?(?: \w+)?)?"
         r" (?:within|inside|in|of|leaving) "
         rf"{_OUR}lane",
@@ -107,7 +110,7 @@ LATERAL: dict[Lateral, tuple[str, ...]] = {
         rf"pull(?:s|ing)? (?:over|aside|in)(?: {_SIDE})?",
         rf"mov(?:e|es|ing) (?:over )?{_SIDE} (?:side|edge) of the road",
         r"park(?:s|ing)? (?:at|on|by) the (?:(?P<side>left|right) )?(?:side|edge|kerb|curb|shoulder)",
-        rf"(?:head|mak|steer|go|get|draw|pull|mov|driv|turn|us|park|stop)(?:e|es|ing|s|ting)?{_W}{{0,2}}? "
+        rf"(?:head|mak|steer|go|get|draw|pull|mov|driv|turn|us|park|stop|com)(?:e|es|ing|s|ting)?{_W}{{0,2}}? "
         r"(?:to|onto|for|into|on|at|in) the (?P<side>left|right)(?:-hand)? "
         rf"{_EDGE}",
         rf"(?:head|mak|steer|go|get|draw|pull|mov|driv|turn|us|park)(?:e|es|ing|s|ting)?{_W}{{0,3}}? the "

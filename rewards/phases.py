@@ -30,6 +30,7 @@ _OWN_ACT = r"(?:\w+ly )?(?:having )?(?:\w+ing\b(?! (?:car|vehicle|traffic|truck|
 _BEFORE = re.compile(rf"\b(?:before|prior to|until)(?: (?:we|i|you))? (?={_OWN_ACT}|turn |merge |change )")
 _BEFORE_FIRST = re.compile(r"^\s*(?:before|prior to) ([^,]+),(.*)$")
 _AFTER_FIRST = re.compile(r"^\s*(?:after|once|as soon as|when|(?=having ))\s*([^,]+),(.*)$")
+_THEN_AFTER = re.compile(r"^(.*?),? (?:and|but) (?:after|once|as soon as|when)\b ([^,]+), (.*)$")
 _AFTER = re.compile(r"\b(?:after|once|as soon as|when)\b")
 _IS_OWN_ACT = re.compile(rf"^\s*(?:(?:we|i|you) (?:have |are |'ve )?)?{_OWN_ACT}")
 _NOW = re.compile(r"\b(?:now|immediately|at once|right away|straight away|instantly|promptly)\b")
@@ -98,6 +99,9 @@ def _around_after(piece: str) -> list[Phase]:
     opening = _AFTER_FIRST.match(piece)
     if opening:
         return _after(opening[1], opening[2])
+    middle = _THEN_AFTER.match(piece)
+    if middle:
+        return [Phase([middle[1].strip()])] + _after(middle[2], middle[3])
     pieces = _BEFORE.split(piece, maxsplit=1)
     if len(pieces) == 2 and pieces[0].strip():
         return [Phase([part.strip()]) for part in pieces]

@@ -45,7 +45,8 @@ LOSES_SPEED = SLOWING | {Longitudinal.SPEED_ADAPTATION}
 
 @dataclass(frozen=True)
 class _Part:
-    """One decision of an axis's sequence; step: its step's place; decision None is the axis's default."""
+    """One decision of an axis's sequence. step: its step's place in the text; said: the step, or a stand-in with
+    the decision that it implies; name: the decision in words."""
 
     step: int
     said: Step

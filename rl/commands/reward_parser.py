@@ -111,7 +111,8 @@ def taxonomy(as_json: AsJson = False) -> None:
     for axis in ("longitudinal", "lateral"):
         table = Table(title=f"{axis} decisions", title_justify="left", show_lines=True)
         shows = "a drive may show" if axis == "longitudinal" else "on a straight road, to the left"
-        for name in ("decision", "paper, Table 1", shows, "and must"):
+        table.add_column("decision", no_wrap=True)
+        for name in ("paper, Table 1", shows, "and must"):
             table.add_column(name)
         for row in found:
             if row.axis == axis:

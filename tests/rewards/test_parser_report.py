@@ -118,9 +118,9 @@ def test_precision_recall_and_shares_by_hand():
     }
 
 
-def test_the_rules_read_the_development_half_and_most_of_the_held_out_one():
+def test_the_rules_read_as_much_as_the_docs_say():
     """Floors a little under the figures in docs/rewards-consistency.md: a change that reads less must say so."""
-    floors = {Part.DEVELOPMENT: 0.97, Part.HELD_OUT: 0.92, Part.LATER: 0.60}
+    floors = {Part.DEVELOPMENT: 0.97, Part.HELD_OUT: 0.87, Part.LATER: 0.77}
     for part, floor in floors.items():
         right, count = report(load(), RuleParser(), part).tags["all"]
         assert right >= floor * count, part
@@ -129,7 +129,7 @@ def test_the_rules_read_the_development_half_and_most_of_the_held_out_one():
 def test_what_is_read_is_seldom_wrong():
     for part in Part:
         right, count = report(load(), RuleParser(), part).tags["read"]
-        assert right >= 0.8 * count, part
+        assert right >= 0.87 * count, part
 
 
 def test_an_intent_from_steps_states_the_first_decision_of_each_axis():

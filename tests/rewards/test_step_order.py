@@ -134,7 +134,7 @@ TEXTS = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(hnp.arrays(np.float64, (TICKS, 2), elements=st.floats(-6.0, 6.0)), TEXTS)
 def test_any_drive_gets_0_or_1_against_any_steps(acts, text):
     found = score(text, acts * [1.0, 0.05])

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rewards.decision_phrases import Speed
 from rewards.meta_actions import LongitudinalAction
 from scenes.decisions import FactorKind, Lateral, Longitudinal
 
@@ -105,3 +106,9 @@ SLOW_WORDS = SpeedRule(frozenset(A), drop=(STEP, INF))
 STOP_WORDS = SpeedRule(frozenset(A), lowest=(-INF, 0.4))
 KEEP_WORDS = LONGITUDINAL_RULES[Longitudinal.SET_SPEED_TRACKING]
 ACCELERATE_WORDS = SpeedRule(STEADY | FASTER, gain=(STEP, INF))
+SPEED_WORDS: dict[Speed, SpeedRule] = {
+    Speed.STOP: STOP_WORDS,
+    Speed.SLOW: SLOW_WORDS,
+    Speed.KEEP: KEEP_WORDS,
+    Speed.ACCELERATE: ACCELERATE_WORDS,
+}

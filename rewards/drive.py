@@ -20,17 +20,22 @@ STANDSTILL_MPS = 0.3
 
 @dataclass(frozen=True)
 class Drive:
-    """speed: [K] m/s with t0 first; longitudinal and lateral: meta-action segments; turned: net heading change
+    """states: [K, 4] with t0 first; longitudinal and lateral: meta-action segments; turned: net heading change
     rad, left positive; frame: the drive seen from its lane; reverses: it drives backwards at some step;
     stop_gap: m from the front bumper at the end to the first stop line on the way, None without one."""
 
-    speed: np.ndarray
+    states: np.ndarray
     longitudinal: tuple[Segment, ...]
     lateral: tuple[Segment, ...]
     turned: float
     frame: LaneFrame
     reverses: bool
     stop_gap: float | None
+
+    @property
+    def speed(self) -> np.ndarray:
+        """[K] m/s."""
+        return self.states[:, 3]
 
     def peak_shift(self, side: int) -> float:
         """Largest sideways displacement m towards `side` (+1 left, -1 right) since t0."""
@@ -40,6 +45,34 @@ class Drive:
     def final_shift(self) -> float:
         """Sideways displacement m at the end since t0, left positive."""
         return float(self.frame.shift[-1])
+
+    def window(self, start: int, end: int, in_lane: bool = True) -> Drive:
+        """Ticks start … end - 1 as a drive of their own, with its first state for t0. in_lane: seen from the
+        lane at t0; without, from where the window itself sets out (after a turn that lane means nothing)."""
+        states, last = self.states[start : end + 1], end == len(self.states) - 1
+        if in_lane:
+            seen = self.frame
+            heading = seen.heading[start : end + 1]
+            turned = float(states[-1, 2] - states[0, 2])
+            bend = turned - float(heading[-1] - heading[0])
+            offset = seen.offset[start : end + 1]
+            frame = LaneFrame(offset, heading, bend, seen.mapped, seen.stop_line if last else None)
+        else:
+            frame = lane_frame(states, None)
+        return Drive(
+            states=states,
+            longitudinal=_clipped(self.longitudinal, start, end),
+            lateral=_clipped(self.lateral, start, end),
+            turned=float(states[-1, 2] - states[0, 2]),
+            frame=frame,
+            reverses=bool((states[:, 3] < REVERSING_MPS).any()),
+            stop_gap=self.stop_gap if last else None,
+        )
+
+
+def _clipped(segments: tuple[Segment, ...], start: int, end: int) -> tuple[Segment, ...]:
+    inside = (Segment(s.action, max(s.start, start), min(s.end, end)) for s in segments)
+    return tuple(segment for segment in inside if segment.ticks > 0)
 
 
 def with_start(states: np.ndarray, actions: np.ndarray) -> np.ndarray:
@@ -61,7 +94,7 @@ def measure(
     full = with_start(states, actions)
     frame = lane_frame(full, lane)
     return Drive(
-        speed=full[:, 3],
+        states=full,
         longitudinal=tuple(longitudinal_segments(full)),
         lateral=tuple(lateral_segments(full)),
         turned=float(full[-1, 2] - full[0, 2]),

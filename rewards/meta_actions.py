@@ -4,6 +4,18 @@ Role: turns 64 states into words such as "gentle deceleration" or "steer left", 
 held against them. Source of thresholds, smoothing, minimum durations and cleaning: the meta-action detectors
 of NVIDIA's alpamayo-coc-autolabeler; names: Table 5 of the Alpamayo-R1 paper (arXiv 2511.00088).
 Invariant: the segments of an axis cover every tick exactly once, in order, neighbours differing in action.
+
+Where the published rules leave a choice, or ours differ:
+- speed is signed, along the heading (states hold no other); for a drive forwards the two are the same;
+- acceleration is padded with its end values before smoothing (heading changes are reflected, as published);
+  a hysteresis of 15 % is 15 % of the threshold's magnitude, either way;
+- a segment's change of speed is taken from the state that it starts in to the one that it ends in;
+- of segments below their minimum the shortest is absorbed first; one at either end goes whole to its only
+  neighbour; an odd tick of a split one goes to the later half;
+- the published lane detector (lane change, slight shift, turn from lane ids) is not used: paths are judged in
+  the lane's frame by rewards.consistency_rules, whose bounds are set on net motion so that an abort, a nudge
+  and a lane change stay apart. The detector asks for 1.0 m for a lane change, 0.2 m for a shift and 0.2 rad
+  for a turn; the rules for 2.0 m, 0.3 m and 0.8 rad.
 """
 
 from __future__ import annotations
@@ -64,13 +76,7 @@ def longitudinal_segments(states: np.ndarray) -> list[Segment]:
     """Longitudinal meta-actions of states [K, 4] (x, y, yaw, v along the heading); K - 1 ticks, tick i from
     state i to state i + 1."""
     along = states[:, 3]
-    acceleration = np.diff(along) / STEP_S
-    smooth = smoothed(acceleration, "edge")
-    levels = [
-        *(levels_crossed(along[1:], threshold, 0.0) for threshold in (-0.3, 0.3)),
-        *(levels_crossed(smooth, threshold, HYSTERESIS) for threshold in (-1.25, -0.1, 0.1, 1.25)),
-    ]
-    bounds = cuts(np.stack(levels))
+    bounds = cuts(longitudinal_levels(along))
     pieces = [Segment(_classify_speed(along[a : b + 1]), a, b) for a, b in pairwise(bounds)]
     shortest = dict.fromkeys(LongitudinalAction, 8) | {LongitudinalAction.MAINTAIN_SPEED: 12}
     return cleaned(pieces, shortest)
@@ -80,18 +86,37 @@ def lateral_segments(states: np.ndarray) -> list[Segment]:
     """Lateral meta-actions of states [K, 4]; K - 1 ticks. Left is positive."""
     step = np.linalg.norm(np.diff(states[:, :2], axis=0), axis=-1)
     turned = wrap_angle(np.diff(states[:, 2]))
-    still = step < 1e-6
-    rate = np.where(still, 0.0, smoothed(turned, "reflect") / np.where(still, 1.0, step))
-    levels = [
-        levels_crossed(states[1:, 3], -0.1, 0.0),
-        *(levels_crossed(rate, threshold, 0.0) for threshold in (-0.05, -0.001, 0.001, 0.05)),
-    ]
-    bounds = cuts(np.stack(levels))
+    bounds = cuts(lateral_levels(states[:, 3], turned, step))
     pieces = [
         Segment(_classify_heading(states[a + 1 : b + 1, 3], turned[a:b], step[a:b]), a, b)
         for a, b in pairwise(bounds)
     ]
     return cleaned(pieces, dict.fromkeys(LateralAction, 10))
+
+
+def longitudinal_levels(along: np.ndarray) -> np.ndarray:
+    """[6, K] bool for speeds [K + 1] m/s: above -0.3 and 0.3 m/s, and, smoothed and with hysteresis, above an
+    acceleration of -1.25, -0.1, 0.1 and 1.25 m/s²."""
+    smooth = smoothed(np.diff(along) / STEP_S, "edge")
+    return np.stack(
+        [
+            *(levels_crossed(along[1:], threshold, 0.0) for threshold in (-0.3, 0.3)),
+            *(levels_crossed(smooth, threshold, HYSTERESIS) for threshold in (-1.25, -0.1, 0.1, 1.25)),
+        ]
+    )
+
+
+def lateral_levels(along: np.ndarray, turned: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """[5, K] bool for speeds [K + 1] m/s, heading changes [K] rad and distances [K] m: above -0.1 m/s, and a
+    smoothed heading rate above -0.05, -0.001, 0.001 and 0.05 rad/m (0 where the step is below 1 µm)."""
+    still = step < 1e-6
+    rate = np.where(still, 0.0, smoothed(turned, "reflect") / np.where(still, 1.0, step))
+    return np.stack(
+        [
+            levels_crossed(along[1:], -0.1, 0.0),
+            *(levels_crossed(rate, threshold, 0.0) for threshold in (-0.05, -0.001, 0.001, 0.05)),
+        ]
+    )
 
 
 def smoothed(values: np.ndarray, padding: str) -> np.ndarray:

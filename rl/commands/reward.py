@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rl.commands import reward_live
+from rl.commands import reward_live, reward_parser
 from rl.commands.reward_check import check
 from rl.commands.reward_new import new
 
@@ -32,6 +32,7 @@ for name, command in (
     ("remove", reward_live.remove),
 ):
     app.command(name)(command)
+reward_parser.register(app)
 
 Options = Annotated[
     list[str] | None,

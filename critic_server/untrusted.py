@@ -15,6 +15,8 @@ import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 
+from rewards.intent import parse_intent
+
 MOST_CHARS = 2_000
 _GRADING = (
     r"grad(?:e|es|ed|er|ing)|scor(?:e|es|ed|ing)|rubrics?|judges?|judg(?:ed|ing)|evaluat\w*|reward\w*|rating"
@@ -24,11 +26,19 @@ _GRADING = (
     r"|brilliant|outstanding|flawless|masterful|exemplary|superb|genius|you|your|please|thank\w*|congratulat\w*"
     r"|respond with|output|highest grade|matches the (?:expert|human)|expert(?:s|'s)?"
 )
-_OTHER_LANGUAGES = frozenset(
+_FUNCTION_WORDS = (
     "le la les des une est dans vous votre note notez der die das und ist nicht bitte gib eine bewertung el los las "
     "una por favor que ignora il lo gli per questo voto dai o um uma não você nota het een geef cijfer og du oraz "
-    "proszę ocenę jest lütfen puan ver tolong beri nilai".split()
+    "proszę ocenę jest lütfen puan ver tolong beri nilai"
 )
+_OTHER_LANGUAGES = frozenset(_FUNCTION_WORDS.split())
+_ROAD_WORDS = (
+    "lane lanes road street light lamp signal sign car cars vehicle vehicles van truck bus traffic leader bike bicycle "
+    "cyclist pedestrian pedestrians person people somebody crosswalk crossing junction intersection speed pace fast "
+    "slow slower brake braking stop stopping halt wait yield turn left straight merge nudge gap distance curve bend "
+    "route cones parked ahead accelerate decelerate overtake pass behind follow"
+)
+_ROAD = frozenset(_ROAD_WORDS.split())
 _CHECKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
         "role marker",
@@ -41,6 +51,7 @@ _CHECKS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("markup", re.compile(r"</?[a-z_!]|&[a-z]+;|&#", re.IGNORECASE)),
     ("structured data", re.compile(r"[{}\[\]`\\]|\"\w+\"\s*:|\b(?:behaviou?r|causes)\s*[:=]", re.IGNORECASE)),
     ("talk of grading", re.compile(rf"\b(?:{_GRADING})\b", re.IGNORECASE)),
+    ("hedge", re.compile(r"\b(?:either|whatever|whichever|somehow)\b", re.IGNORECASE)),
     (
         "encoded text",
         re.compile(r"[A-Za-z0-9+/=_-]{25,}|(?:%[0-9a-f]{2}){3}|\b(?:[01]{8}\s*){3}", re.IGNORECASE),
@@ -76,7 +87,16 @@ def inspect(text: str) -> Inspected:
         flags.append("other language")
     if _repeats(words):
         flags.append("repetition")
-    return Inspected(" ".join(shown.split()), tuple(flags))
+    seen = " ".join(shown.split())
+    return Inspected(seen, (*flags, *_contents(seen)))
+
+
+def _contents(seen: str) -> list[str]:
+    """What is wrong with what it says: several decisions on one axis, or no word of the road."""
+    flags = ["contradiction"] if parse_intent(seen).conflicts else []
+    if not set(re.findall(r"[a-z]+", seen.lower())) & _ROAD:
+        flags.append("nothing about driving")
+    return flags
 
 
 def _repeats(words: list[str]) -> bool:

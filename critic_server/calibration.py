@@ -14,7 +14,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from critic_server.verdict import Grader, Question, Verdict
 from rewards.score import Status
 
 PARTS = ("behaviour", "causes", "total")
-PADDING = "The road, the weather and the traffic were looked at with care before this was decided, as they always are."
+PADDING = "The road, the weather and the traffic were looked at with care before this was decided, as always."
 DRAWS = 1_000
 
 

@@ -32,8 +32,8 @@ from scenes.decisions import FactorKind
 
 @dataclass(frozen=True)
 class Grade:
-    """grade, behaviour, causes: 0 to 5; longitudinal, lateral: whether the axis is right (the side counts as lateral);
-    precision, recall: of the named factors (1 where there is nothing to get wrong)."""
+    """grade, behaviour, causes: 0 to 5; longitudinal, lateral: whether the axis is right (the
+    side counts as lateral); precision, recall: of the named factors (1 where there is nothing to get wrong)."""
 
     grade: int
     longitudinal: bool

@@ -20,23 +20,23 @@ from rewards.intent import parse_intent
 MOST_CHARS = 2_000
 _GRADING = (
     r"grad(?:e|es|ed|er|ing)|scor(?:e|es|ed|ing)|rubrics?|judges?|judg(?:ed|ing)|evaluat\w*|reward\w*|rating"
-    r"|full marks|top marks|out of (?:five|5|ten|10)|[0-9]\s*/\s*(?:5|10)|references?|label(?:l?ed)?|ground[- ]truth"
-    r"|answer key|correct answer|instructions?|prompt\w*|system message|json|schema|assistant|language model"
-    r"|ignore (?:all|any|the|every|previous|prior|what)|disregard|overrid\w+|verbatim|perfect(?:ly|ion)?|excellent"
-    r"|brilliant|outstanding|flawless|masterful|exemplary|superb|genius|you|your|please|thank\w*|congratulat\w*"
-    r"|respond with|output|highest grade|matches the (?:expert|human)|expert(?:s|'s)?"
+    r"|full marks|top marks|out of (?:five|5|ten|10)|[0-9]\s*/\s*(?:5|10)|references?|label(?:l?ed)?"
+    r"|ground[- ]truth|answer key|correct answer|instructions?|prompt\w*|system message|json|schema|assistant"
+    r"|language model|ignore (?:all|any|the|every|previous|prior|what)|disregard|overrid\w+|verbatim"
+    r"|perfect(?:ly|ion)?|excellent|brilliant|outstanding|flawless|masterful|exemplary|superb|genius|you|your"
+    r"|please|thank\w*|congratulat\w*|respond with|output|highest grade|expert(?:s|'s)?"
 )
 _FUNCTION_WORDS = (
-    "le la les des une est dans vous votre note notez der die das und ist nicht bitte gib eine bewertung el los las "
-    "una por favor que ignora il lo gli per questo voto dai o um uma não você nota het een geef cijfer og du oraz "
-    "proszę ocenę jest lütfen puan ver tolong beri nilai"
+    "le la les des une est dans vous votre note notez der die das und ist nicht bitte gib eine bewertung el los "
+    "las una por favor que ignora il lo gli per questo voto dai o um uma não você nota het een geef cijfer og du "
+    "oraz proszę ocenę jest lütfen puan ver tolong beri nilai"
 )
 _OTHER_LANGUAGES = frozenset(_FUNCTION_WORDS.split())
 _ROAD_WORDS = (
-    "lane lanes road street light lamp signal sign car cars vehicle vehicles van truck bus traffic leader bike bicycle "
-    "cyclist pedestrian pedestrians person people somebody crosswalk crossing junction intersection speed pace fast "
-    "slow slower brake braking stop stopping halt wait yield turn left straight merge nudge gap distance curve bend "
-    "route cones parked ahead accelerate decelerate overtake pass behind follow"
+    "lane lanes road street light lamp signal sign car cars vehicle vehicles van truck bus traffic leader bike "
+    "bicycle cyclist pedestrian pedestrians person people somebody crosswalk crossing junction intersection speed "
+    "pace fast slow slower brake braking stop stopping halt wait yield turn left straight merge nudge gap distance "
+    "curve bend route cones parked ahead accelerate decelerate overtake pass behind follow"
 )
 _ROAD = frozenset(_ROAD_WORDS.split())
 _CHECKS: tuple[tuple[str, re.Pattern[str]], ...] = (

@@ -38,9 +38,9 @@ class RateLimit:
         """Book one request of about this many tokens; returns the seconds to wait before making it."""
         return self._book(1.0, float(tokens), time.time() if now is None else now)
 
-    def give_back(self, requests: int, tokens: int) -> None:
+    def give_back(self, requests: int, tokens: int, now: float | None = None) -> None:
         """Correct a booking: the request was not made, or it took fewer tokens (negative: more)."""
-        self._book(-float(requests), -float(tokens), time.time())
+        self._book(-float(requests), -float(tokens), time.time() if now is None else now)
 
     def _book(self, requests: float, tokens: float, now: float) -> float:
         units = (("rpm", self._limits.requests, requests), ("tpm", self._limits.tokens, tokens))

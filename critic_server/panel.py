@@ -4,6 +4,8 @@ Defence against traces that address the judge, in three layers, each measured by
 the trace is escaped data (critic_server.prompt); whatever does not look like driving reasoning is flagged
 (critic_server.untrusted); and of a flagged trace no judge's grade counts above the deterministic rubric's, which
 reads decisions and causes and nothing else. A flagged trace that drives right still earns what it says.
+The flags are patterns, and a policy that learns against them finds what they miss; guard "always" caps every
+trace, so that a judge can only lower the rubric's grade.
 """
 
 from __future__ import annotations
@@ -24,18 +26,20 @@ from critic_server.untrusted import inspect
 from critic_server.verdict import Question, Verdict
 from rewards.score import Status
 
+GUARDS = {"flagged": "", "always": "-capped", "off": "-unguarded"}
+
 
 @dataclass(frozen=True)
 class PanelConfig:
     """judges: at least one; combine: "mean" or "median" of each part; quorum: judges that must have graded
-    (None: more than half); guard: cap flagged traces; batch_s: deadline of a whole batch; cache: the critic's
-    database file (None: this process's memory); prices: YAML, see critic_server/prices.yaml; max_usd: stop for
-    the life of the database."""
+    (None: more than half); guard: which traces the rubric caps, "flagged", "always" or "off"; batch_s: deadline
+    of a whole batch; cache: the critic's database file (None: this process's memory); prices: YAML, see
+    critic_server/prices.yaml; max_usd: stop for the life of the database."""
 
     judges: tuple[JudgeConfig, ...]
     combine: str = "mean"
     quorum: int | None = None
-    guard: bool = True
+    guard: str = "flagged"
     batch_s: float = 240.0
     cache: str | None = None
     prices: str | None = None
@@ -44,6 +48,8 @@ class PanelConfig:
     def __post_init__(self) -> None:
         if not self.judges:
             raise ValueError("a panel needs at least one judge: base_url and model")
+        if self.guard not in GUARDS:
+            raise ValueError(f"guard {self.guard!r} is unknown; one of {', '.join(GUARDS)}")
         if self.combine not in COMBINE:
             raise ValueError(f"combine {self.combine!r} is unknown; one of {', '.join(COMBINE)}")
         if not 1 <= self.needed <= len(self.judges):
@@ -63,7 +69,7 @@ class PanelConfig:
     def version(self) -> str:
         """Of the reward: judges, wording, and how they are combined and guarded."""
         ensemble = f"{self.combine}-of-{len(self.judges)}:" if len(self.judges) > 1 else ""
-        return ensemble + "+".join(j.version for j in self.judges) + ("" if self.guard else "-unguarded")
+        return ensemble + "+".join(j.version for j in self.judges) + GUARDS[self.guard]
 
 
 def panel_config(options: Mapping[str, Any]) -> PanelConfig:
@@ -112,16 +118,18 @@ class Panel:
         for question, found, members in zip(questions, inspected, zip(*answers, strict=True), strict=True):
             verdict = combine(names, members, self.config.combine, self.config.needed)
             verdict = replace(verdict, flags=found.flags)
-            verdicts.append(self._capped(verdict, question, found.seen) if self.config.guard else verdict)
+            verdicts.append(self._capped(verdict, question, found.seen))
         return verdicts
 
     def _capped(self, verdict: Verdict, question: Question, seen: str) -> Verdict:
-        if not verdict.flags or verdict.status is not Status.OK:
+        guarded = self.config.guard == "always" or (self.config.guard == "flagged" and bool(verdict.flags))
+        if not guarded or verdict.status is not Status.OK:
             return verdict
         assert verdict.behaviour is not None
         assert verdict.causes is not None
         most = rubric.grade(seen, question.label, self.strict)
         behaviour, causes = min(verdict.behaviour, most.behaviour), min(verdict.causes, most.causes)
         grade = min(total(behaviour, causes), float(most.grade))
-        told = f"suspicious ({'; '.join(verdict.flags)}), capped by the rubric: {verdict.explanation}"
+        why = f"suspicious ({'; '.join(verdict.flags)}), " if verdict.flags else ""
+        told = f"{why}at most the rubric's {most.grade}: {verdict.explanation}"
         return replace(verdict, behaviour=behaviour, causes=causes, total=grade, explanation=told)

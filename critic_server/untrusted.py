@@ -25,6 +25,7 @@ _GRADING = (
     r"|language model|ignore (?:all|any|the|every|previous|prior|what)|disregard|overrid\w+|verbatim"
     r"|perfect(?:ly|ion)?|excellent|brilliant|outstanding|flawless|masterful|exemplary|superb|genius|you|your"
     r"|please|thank\w*|congratulat\w*|respond with|output|highest grade|expert(?:s|'s)?"
+    r"|behaviou?rs?|human driver|(?:same|right|correct|exact|best) (?:causes?|decisions?|reasons?|reasoning)"
 )
 _FUNCTION_WORDS = (
     "le la les des une est dans vous votre note notez der die das und ist nicht bitte gib eine bewertung el los "
@@ -92,10 +93,12 @@ def inspect(text: str) -> Inspected:
 
 
 def _contents(seen: str) -> list[str]:
-    """What is wrong with what it says: several decisions on one axis, or no word of the road."""
+    """What is wrong with what it says: several decisions on one axis, or a sentence without a word
+    of the road."""
     flags = ["contradiction"] if parse_intent(seen).conflicts else []
-    if not set(re.findall(r"[a-z]+", seen.lower())) & _ROAD:
-        flags.append("nothing about driving")
+    sentences = [re.findall(r"[a-z]+", part) for part in re.split(r"[.!?;:]+", seen.lower())]
+    if any(words and not set(words) & _ROAD for words in sentences) or not any(sentences):
+        flags.append("a sentence not about driving")
     return flags
 
 

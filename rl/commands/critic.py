@@ -33,7 +33,7 @@ def serve(
     tpm: judging.Tpm = None,
     brief: judging.Brief = False,
     expected: judging.Expected = False,
-    guard: judging.Guarded = True,
+    guard: judging.Guarded = judging.Guard.FLAGGED,
     images: Annotated[
         bool, typer.Option(help="openai: show the judges the last image of the front camera.")
     ] = False,

@@ -51,7 +51,7 @@ def calibrate(
     tpm: judging.Tpm = None,
     brief: judging.Brief = False,
     expected: judging.Expected = False,
-    guard: judging.Guarded = True,
+    guard: judging.Guarded = judging.Guard.FLAGGED,
     deadline: judging.Deadline = 60.0,
     parallel: judging.Parallel = 16,
     lenient: judging.Lenient = False,
@@ -97,7 +97,7 @@ def red_team(
     tpm: judging.Tpm = None,
     brief: judging.Brief = False,
     expected: judging.Expected = False,
-    guard: judging.Guarded = True,
+    guard: judging.Guarded = judging.Guard.FLAGGED,
     deadline: judging.Deadline = 60.0,
     parallel: judging.Parallel = 16,
     lenient: judging.Lenient = False,
@@ -110,7 +110,7 @@ def red_team(
 
       ar1 critic red-team
 
-      ar1 critic red-team --backend openai --base-url http://127.0.0.1:8000/v1 --model m --no-guard
+      ar1 critic red-team --backend openai --base-url http://127.0.0.1:8000/v1 --model m --guard off
     """
     from critic_server.labelled_set import read_labelled
     from critic_server.red_team import red_team as attack

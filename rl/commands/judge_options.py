@@ -22,6 +22,14 @@ class Backend(StrEnum):
     OPENAI = "openai"
 
 
+class Guard(StrEnum):
+    """Which traces no judge may grade above the rubric."""
+
+    FLAGGED = "flagged"
+    ALWAYS = "always"
+    OFF = "off"
+
+
 BackendOption = Annotated[
     Backend, typer.Option("--backend", help="Deterministic rubric, or language models.")
 ]
@@ -55,7 +63,7 @@ Expected = Annotated[
     bool, typer.Option("--expected", help="openai: expected grades over the digits' log-probabilities.")
 ]
 Guarded = Annotated[
-    bool, typer.Option("--guard/--no-guard", help="openai: cap suspicious traces by the rubric, or do not.")
+    Guard, typer.Option("--guard", help="openai: traces that no judge may grade above the rubric.")
 ]
 Lenient = Annotated[
     bool, typer.Option("--lenient", help="rubric: 1 of 5 for one axis right (policies hack this).")
@@ -79,14 +87,14 @@ def judge_options(
     tpm: float | None,
     brief: bool,
     expected: bool,
-    guard: bool,
+    guard: Guard,
     deadline: float,
     parallel: int,
 ) -> dict[str, Any]:
     """Options of the reasoning reward for the openai back end. BadParameter without an endpoint."""
     if judges is None and not (base_url and model):
         raise typer.BadParameter("the openai back end needs --base-url and --model, or --judges FILE")
-    options: dict[str, Any] = {"deadline_s": deadline, "concurrency": parallel, "guard": guard}
+    options: dict[str, Any] = {"deadline_s": deadline, "concurrency": parallel, "guard": guard.value}
     paths = {"api_key_file": api_key_file, "cache": cache, "prices": prices}
     options |= {name: str(path) for name, path in paths.items() if path}
     single = {"base_url": base_url, "model": model, "max_usd": max_usd, "rpm": rpm, "tpm": tpm}

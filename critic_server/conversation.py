@@ -27,6 +27,8 @@ from rewards.score import Status
 CHARS_PER_TOKEN = 3  # a low guess, so that bookings are rather high
 TOKENS_PER_IMAGE = 1_000
 REPAIR_CHARS = 2_000
+SECRET_CHARS = 8  # anything shorter is no key but a placeholder
+MOST_TOLD = 400
 
 
 class ReplyError(RuntimeError):
@@ -107,12 +109,17 @@ class Conversation:
                 ReplyError,
             ) as error:
                 faults += 1
-                last = f"{type(error).__name__}: {error}"
+                last = f"{type(error).__name__}: {self._told(error)}"
                 pause = max(self._config.backoff.pause(faults, self._rng), _asked_pause(error))
                 await asyncio.sleep(min(pause, max(end - time.monotonic(), 0.0)))
             except openai.APIStatusError as error:
-                return Outcome(bill.verdict(Status.REFUSED, f"{error.status_code}: {error}"))
+                return Outcome(bill.verdict(Status.REFUSED, f"{error.status_code}: {self._told(error)}"))
         return Outcome(bill.verdict(Status.INFRASTRUCTURE, f"judge unreachable: {last}"))
+
+    def _told(self, error: Exception) -> str:
+        """An error's text, short and without the key, which services like to quote."""
+        text, secret = str(error), self._client.api_key
+        return (text.replace(secret, "***") if len(secret) >= SECRET_CHARS else text)[:MOST_TOLD]
 
     async def _once(self, fields: dict[str, Any], left: float, bill: _Bill) -> tuple[str, Answer]:
         """One request within the limits; books, bills and reads it."""

@@ -161,6 +161,15 @@ def test_the_key_comes_from_a_file_that_may_change(tmp_path):
     assert [g["authorization"] for g in service.got] == ["Bearer sk-1", "Bearer sk-2", "Bearer none"]
 
 
+def test_a_key_that_a_service_quotes_is_not_passed_on(tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text("sk-very-secret\n")
+    with endpoint(Reply("bad key sk-very-secret", 401)) as service:
+        (score,) = judge(service.url, api_key_file=str(secret))
+    assert "bad key ***" in score.explanation
+    assert "secret" not in score.explanation
+
+
 def test_only_labelled_valid_rollouts_reach_the_judge():
     with endpoint(Reply()) as service:
         views = [

@@ -19,7 +19,6 @@ import numpy as np
 
 from critic_server import rubric
 from critic_server.labelled_set import Row
-from critic_server.scale import HIGHEST
 from critic_server.verdict import Grader, Question, Verdict
 from rewards.score import Status
 
@@ -183,8 +182,3 @@ def _usage(verdicts: Sequence[Verdict]) -> dict[str, float | None]:
 def _mean(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / len(known) if known else None
-
-
-def rounded(grade: float) -> int:
-    """A grade as the nearest integer 0 to 5, half up, as kappa reads it."""
-    return min(max(math.floor(grade + 0.5), 0), HIGHEST)

@@ -41,7 +41,8 @@ def reward(url: str, **options: Any) -> ReasoningReward:
 
 def views(*texts: str) -> list[RolloutView]:
     """Valid rollouts that say this."""
-    return [RolloutView(f"g/{i}", "g", "c", text, True) for i, text in enumerate(texts)]
+    still = {"actions": np.zeros((64, 2)), "states": np.zeros((64, 4))}
+    return [RolloutView(f"g/{i}", "g", "c", text, True, **still) for i, text in enumerate(texts)]
 
 
 def judge(url: str, *texts: str, shade: int = 0, **options: Any) -> list[Score]:

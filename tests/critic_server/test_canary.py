@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 
 import pytest
@@ -9,6 +10,10 @@ from judged_clip import clip, reward, views
 from openai_stand_in import Reply, endpoint, grades
 
 from critic_server.labelled_set import read_labelled
+from rewards.client import ClientConfig, RewardClient
+from rewards.launch import LaunchConfig, SupervisedServer
+from rewards.registry import RewardSource
+from rewards.server import ServerConfig
 
 SET = len(read_labelled("canary"))
 
@@ -41,3 +46,29 @@ def test_without_a_canary_nothing_more_is_asked():
         assert len(service.got) == 1
     with pytest.raises(ValueError, match="canary_every"):
         reward("http://127.0.0.1:9/v1", canary_every=-1)
+
+
+@pytest.mark.process
+def test_a_reward_server_passes_drift_to_its_log_and_its_clients(tmp_path):
+    with endpoint(*[Reply(grades(5, 5))] * (SET + 1), Reply(grades(0, 0))) as service:
+        options = {"backend": "openai", "base_url": service.url, "model": "m", "canary_every": 1}
+        options |= {"cache": str(tmp_path / "critic.sqlite")}
+        config = ServerConfig((RewardSource("reasoning", options=options),), timeout_s=60.0)
+
+        async def ask(url):
+            client = RewardClient(ClientConfig(url, deadline_s=60.0))
+            try:
+                await client.wait_ready(30.0)
+                first = await client.score(views("Stop."), {"c": clip()})
+                return first + await client.score(views("Halt."), {"c": clip()})
+            finally:
+                await client.close()
+
+        with SupervisedServer(LaunchConfig(config, tmp_path)) as server:
+            first, second = asyncio.run(ask(server.url("reasoning")))
+            log = server.log_tail(200)
+    assert (first.value, second.value) == (1.0, 0.0), (first, log)
+    assert "drift" not in first.components
+    assert second.components["drift"] > 4.0
+    assert "first grades of" in log
+    assert "drifts by" in log

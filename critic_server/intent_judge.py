@@ -23,6 +23,7 @@ from rewards.intent import DIRECTIONAL, Intent, Step, from_steps
 from rewards.intent_parser import Parse
 from rewards.lru import Lru
 from rewards.score import Status
+from rewards.secret_files import read_secret
 from scenes.decisions import Direction, Lateral, Longitudinal
 
 PROMPT_VERSION = "1"
@@ -117,7 +118,7 @@ class IntentJudge:
 
     async def _ask_all(self, texts: Sequence[str]) -> list[Parse]:
         config = self.config
-        key = Path(config.api_key_file).read_text().strip() if config.api_key_file else "none"
+        key = read_secret(Path(config.api_key_file), shortest=1) if config.api_key_file else "none"
         slots = asyncio.Semaphore(config.concurrency)
 
         async def one(text: str) -> Parse:

@@ -9,6 +9,10 @@
 | 1     | one axis right               | (lenient grading only)                                     |
 | 0     | wrong, contradictory or none |                                                            |
 
+In two parts: `behaviour` is 5 where both axes are right, 2 where one is and nothing is contradicted, else 0;
+`causes` is 5 times the F1 of named against labelled factors, rounded, and 2 where the label has some and none is
+named. The grade is the table's, whatever the parts.
+
 Strict by default: causes count only where the behaviour is right, because partial credit is what policies
 hack (in this project's probe a class of manoeuvres vanished into a wrong one that shared a cause).
 Source of the scale: the Alpamayo-R1 paper's reasoning reward (arXiv 2511.00088).
@@ -19,18 +23,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from critic_server.scale import HIGHEST
 from rewards.factors import parse_factors
 from rewards.intent import DEFAULT_LATERAL, DEFAULT_LONGITUDINAL, DIRECTIONAL, Intent, parse_intent
 from scenes.clip import ChainOfCausation
 from scenes.decisions import FactorKind
 
-HIGHEST = 5
-
 
 @dataclass(frozen=True)
 class Grade:
-    """grade: 0 to 5; longitudinal, lateral: whether the axis is right (the side counts as lateral);
-    precision, recall: of the named factors (1 where there is nothing to get wrong)."""
+    """grade, behaviour, causes: 0 to 5; longitudinal, lateral: whether the axis is right (the
+    side counts as lateral); precision, recall: of the named factors (1 where there is nothing to get wrong)."""
 
     grade: int
     longitudinal: bool
@@ -38,6 +41,8 @@ class Grade:
     precision: float
     recall: float
     explanation: str
+    behaviour: float = 0.0
+    causes: float = 0.0
 
 
 def grade(text: str, label: ChainOfCausation, strict: bool = True) -> Grade:
@@ -53,7 +58,20 @@ def grade(text: str, label: ChainOfCausation, strict: bool = True) -> Grade:
         value = 2 + _causes(named, wanted)
     else:
         value = int((longitudinal or lateral) and not intent.conflicts and not strict)
-    return Grade(value, longitudinal, lateral, precision, recall, _tell(intent, label, named, wanted))
+    one = longitudinal or lateral
+    behaviour = float(HIGHEST) if longitudinal and lateral else 2.0 * (one and not intent.conflicts)
+    causes = _factors(named, wanted)
+    told = _tell(intent, label, named, wanted)
+    return Grade(value, longitudinal, lateral, precision, recall, told, behaviour, causes)
+
+
+def _factors(named: frozenset[FactorKind], wanted: frozenset[FactorKind]) -> float:
+    """0 to 5 for the causes alone."""
+    if named == wanted:
+        return float(HIGHEST)
+    if not named:
+        return 2.0
+    return float(round(HIGHEST * 2 * len(named & wanted) / (len(named) + len(wanted))))
 
 
 def _causes(named: frozenset[FactorKind], wanted: frozenset[FactorKind]) -> int:

@@ -1,21 +1,17 @@
-"""`ar1 critic`: the reasoning critic as a reward server."""
+"""`ar1 critic`: the reasoning critic as a reward server, and how far it can be trusted."""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="Serve the critic that grades reasoning text.")
+from rl.commands import critic_trust
+from rl.commands import judge_options as judging
 
-
-class Backend(StrEnum):
-    """Who grades."""
-
-    RUBRIC = "rubric"
-    OPENAI = "openai"
+app = typer.Typer(no_args_is_help=True, help="Serve the critic that grades reasoning text, and measure it.")
+BATCH_DEADLINES = 4.0
 
 
 @app.callback()
@@ -25,22 +21,29 @@ def critic() -> None:
 
 @app.command()
 def serve(
-    backend: Annotated[
-        Backend, typer.Option(help="Deterministic rubric, or a language model.")
-    ] = Backend.RUBRIC,
-    base_url: Annotated[str | None, typer.Option(help="openai: endpoint, http://HOST:PORT/v1.")] = None,
-    model: Annotated[str | None, typer.Option(help="openai: the model's name there.")] = None,
-    api_key_file: Annotated[Path | None, typer.Option(help="openai: file with the API key.")] = None,
+    backend: judging.BackendOption = judging.Backend.RUBRIC,
+    base_url: judging.BaseUrl = None,
+    model: judging.Model = None,
+    api_key_file: judging.KeyFile = None,
+    judges: judging.Judges = None,
+    cache: judging.Cache = None,
+    prices: judging.Prices = None,
+    max_usd: judging.MaxUsd = None,
+    rpm: judging.Rpm = None,
+    tpm: judging.Tpm = None,
+    brief: judging.Brief = False,
+    expected: judging.Expected = False,
+    guard: judging.Guarded = judging.Guard.FLAGGED,
     images: Annotated[
-        bool, typer.Option(help="openai: show the judge the last frame of every camera.")
+        bool, typer.Option(help="openai: show the judges the last image of the front camera.")
     ] = False,
-    deadline: Annotated[
-        float, typer.Option(min=1.0, help="openai: seconds for one verdict with retries.")
-    ] = 60.0,
-    parallel: Annotated[int, typer.Option(min=1, help="openai: requests in flight.")] = 16,
-    lenient: Annotated[
-        bool, typer.Option(help="rubric: 1 of 5 for one axis right (policies hack this).")
-    ] = False,
+    canary_every: Annotated[
+        int, typer.Option(min=0, help="openai: batches between two looks at the canary set; 0: never.")
+    ] = 0,
+    deadline: judging.Deadline = 60.0,
+    parallel: judging.Parallel = 16,
+    lenient: judging.Lenient = False,
+    workers: Annotated[int, typer.Option(min=1, help="Scoring processes.")] = 1,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     port_file: Annotated[Path | None, typer.Option(help="Write host:port here once bound.")] = None,
     metrics_port: Annotated[
@@ -55,29 +58,45 @@ def serve(
 
       ar1 critic serve --port 50052
 
-      ar1 critic serve --backend openai --base-url http://127.0.0.1:8000/v1 --model deepseek-r1
+      ar1 critic serve --backend openai --base-url http://127.0.0.1:8000/v1 --model deepseek-r1 --cache c.sqlite
 
     Use it in a job as  source: grpc://127.0.0.1:50052/reasoning
     """
     from rewards.registry import RewardSource
     from rewards.server import ServerConfig, run
 
-    options: dict[str, Any] = {"backend": backend.value}
-    if backend is Backend.OPENAI:
-        if not base_url or not model:
-            raise typer.BadParameter("the openai back end needs --base-url and --model")
-        options |= {"base_url": base_url, "model": model, "images": images}
-        options |= {"deadline_s": deadline, "concurrency": parallel}
-        if api_key_file:
-            options["api_key_file"] = str(api_key_file)
-    else:
-        options["strict"] = not lenient
+    options: dict[str, Any] = {"backend": backend.value, "strict": not lenient}
+    if backend is judging.Backend.OPENAI:
+        single = (
+            base_url,
+            model,
+            api_key_file,
+            judges,
+            cache,
+            prices,
+            max_usd,
+            rpm,
+            tpm,
+            brief,
+            expected,
+            guard,
+        )
+        options |= {"images": images, "canary_every": canary_every}
+        # The scoring process answers before the server would end it, so that what was graded is not lost.
+        options |= {"batch_s": 0.9 * BATCH_DEADLINES * deadline}
+        options |= judging.judge_options(*single, deadline, parallel)
+        if workers > 1 and cache is None and "cache" not in options:
+            raise typer.BadParameter("several scoring processes share their limits through a --cache file")
     config = ServerConfig(
         rewards=(RewardSource("reasoning", options=options),),
         port=port,
         port_file=str(port_file) if port_file else None,
-        timeout_s=10.0 if backend is Backend.RUBRIC else 4.0 * deadline,
+        workers=workers,
+        timeout_s=10.0 if backend is judging.Backend.RUBRIC else BATCH_DEADLINES * deadline,
         metrics_port=metrics_port,
         json_lines=as_json,
     )
     raise typer.Exit(run(config))
+
+
+critic_trust.register(app)

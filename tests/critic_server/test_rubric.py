@@ -61,6 +61,23 @@ def test_lenient_grading_gives_1_for_one_axis_and_only_without_contradiction():
     assert grade("Keep lane, stop and accelerate to pass.", STOP, strict=False).grade == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "coc", "behaviour", "causes"),
+    [
+        ("Stop at the line because the light is red.", STOP, 5, 5),
+        ("Come to a stop.", STOP, 5, 2),
+        ("Come to a stop as there is a red light and a pedestrian is crossing.", STOP, 5, 3),
+        ("Come to a stop because a pedestrian is crossing.", STOP, 5, 0),
+        ("Follow the lead vehicle because the light is red.", STOP, 2, 5),
+        ("Keep lane, stop and accelerate to pass because the light is red.", STOP, 0, 5),
+        ("Keep lane and maintain speed since the road is clear.", FREE, 5, 5),
+    ],
+)
+def test_behaviour_and_causes_are_graded_apart(text, coc, behaviour, causes):
+    found = grade(text, coc)
+    assert (found.behaviour, found.causes) == (behaviour, causes), found.explanation
+
+
 def test_the_explanation_says_what_was_compared():
     told = grade("Stop at the line because a pedestrian is crossing.", STOP).explanation
     assert "says stop_for_static_constraint, lane_keeping" in told

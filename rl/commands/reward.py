@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rl.commands.reward_audit import audit
+
 if TYPE_CHECKING:
     from rewards.score import RolloutView, Score
     from scenes.clip import Clip
@@ -243,3 +245,6 @@ def _row(view: RolloutView, score: Score) -> dict[str, Any]:
         "explanation": score.explanation,
         "version": score.version,
     }
+
+
+app.command()(audit)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from example_run import make_clip, make_step
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
@@ -63,6 +63,7 @@ def test_a_damaged_part_is_named(tmp_path: Path) -> None:
         read_groups(path)
 
 
+@settings(deadline=None, max_examples=50)
 @given(arrays(float, (3, 6), elements=VALUES), arrays(float, (3, 6), elements=VALUES), st.integers(0, 5))
 def test_ranks_agree_with_scipy_whatever_is_missing(a: np.ndarray, b: np.ndarray, lost: int) -> None:
     holed = a.copy()
@@ -84,6 +85,7 @@ def test_a_flip_is_a_change_of_side_and_rounding_is_none() -> None:
     assert sign_flips(old, new).tolist() == [True, True, False, False, False]
 
 
+@settings(deadline=None, max_examples=50)
 @given(arrays(float, (2, 20), elements=st.floats(-100, 100)), st.integers(1, 19))
 def test_moments_of_parts_add_up_to_those_of_the_whole(pair: np.ndarray, cut: int) -> None:
     old, new = pair

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -22,14 +21,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.rescore_once import CASES
 from policy.completion import Completion
 from policy.config_file import dump_config
 from rewards.registry import RewardSource, resolve
 from rl.config import JobConfig, RewardConfig
 from rl.group_scoring import finish_group, make_rollouts, view
 from rl.ledger import LedgerWriter, part_path, parts
-from rl.rescoring.plan import Changes, make_plan
-from rl.rescoring.run import rescore_run
 from rl.rollout import Group
 from rl.run_directory import RunDirectory
 from rl.run_registry import RunRegistry
@@ -46,12 +44,6 @@ NAMES = ("trajectory", "consistency", "reasoning")
 CONFIG = JobConfig(name="scale", rewards=tuple(RewardConfig(name=name, source=name) for name in NAMES))
 SCATTER = ImperfectionConfig(accel_sigma=0.6, kappa_sigma=0.003, wrong_share=0.4)
 """Samples of a policy in mid training, about: ADE of some metres, four sentences of ten wrong."""
-CASES = {
-    "combined anew": Changes(weights={"reasoning": 0.5}),
-    "trajectory": Changes(["trajectory"]),
-    "trajectory, consistency": Changes(["trajectory", "consistency"]),
-    "all three": Changes(list(NAMES)),
-}
 
 
 def make_clips(path: Path, count: int) -> list[Clip]:
@@ -118,23 +110,6 @@ def _renamed(table: pa.Table, step: int) -> pa.Table:
     return table
 
 
-def measure(path: Path, case: str, steps: int, processes: int) -> dict[str, float]:
-    """Rescore the first steps of a run in this process; seconds and peak memory, MiB."""
-    began = time.perf_counter()
-    report = rescore_run(path, make_plan(path, CASES[case]), (1, steps), processes)
-    seconds = time.perf_counter() - began
-    own, largest = (
-        resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    return {
-        "rollouts": report["rollouts"],
-        "changed": sum(reward["changed"] for reward in report["rewards"].values()),
-        "seconds": seconds,
-        "parent": own,
-        "process": largest,
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -144,12 +119,7 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=400, help="distinct procedural clips")
     parser.add_argument("--base", type=int, default=100, help="steps of 128 distinct rollouts")
     parser.add_argument("--cases", nargs="+", default=list(CASES), choices=list(CASES))
-    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.measure:
-        path, case, steps = asked.measure
-        print(json.dumps(measure(Path(path), case, int(steps), asked.processes)))
-        return
     with tempfile.TemporaryDirectory() as folder:
         store, run = Path(folder) / "clips", Path(folder) / "run"
         began = time.perf_counter()
@@ -159,8 +129,9 @@ def main() -> None:
         print(f"{'scored anew':26s}" + "".join(f"{head:>12s}" for head in heads))
         for case in asked.cases:
             for rollouts in asked.rollouts:
-                command = [sys.executable, "-m", "benchmarks.rescore", "--processes", str(asked.processes)]
-                command += ["--measure", str(run), case, str(rollouts // (GROUPS * SIZE))]
+                steps = str(rollouts // (GROUPS * SIZE))
+                command = [sys.executable, "-m", "benchmarks.rescore_once", str(run), case, steps]
+                command.append(str(asked.processes))
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 row = json.loads(done.stdout)
                 rate = row["rollouts"] / row["seconds"]

@@ -55,6 +55,17 @@ def read_groups(path: Path) -> list[Group]:
     return _groups(table) if len(table) else []
 
 
+def read_weights(path: Path) -> dict[str, dict[str, float]]:
+    """Weights that each group was combined with, by group id and reward; empty for a part that records none (then
+    the run's configuration held throughout)."""
+    with pq.ParquetFile(path) as file:
+        if "weights" not in file.schema_arrow.names:
+            return {}
+        table = file.read(columns=["group_id", "weights"], use_threads=False)
+    pairs = zip(table["group_id"].to_pylist(), table["weights"].to_pylist(), strict=True)
+    return {group_id: dict(weights) for group_id, weights in pairs if weights}
+
+
 def _groups(table: pa.Table) -> list[Group]:
     plain = {name: table[name].to_pylist() for name in table.column_names if _is_plain(table, name)}
     lists = {n: _Lists(table[n].chunk(0)) for n in ("token_ids", "versions", "actions", "states")}

@@ -22,20 +22,40 @@ from rl.run_registry import RunRegistry
 @dataclass(frozen=True)
 class RescorePlan:
     """rewards: everything that is combined, in the run's order, new ones last; asked: names scored anew, the
-    others keep the ledger's scores; clip_stores: asked in order for a rollout's clip; top: worst
+    others keep the ledger's scores; weighted: names whose weight the caller set, the others take the weight in
+    force at each group where the ledger records it; clip_stores: asked in order for a rollout's clip; top: worst
     disagreements kept of each kind; batch: rollouts that a process takes at once, about."""
 
     rewards: tuple[RewardConfig, ...]
     asked: tuple[str, ...]
     advantage: AdvantageConfig
     clip_stores: tuple[Path, ...]
+    weighted: frozenset[str] = frozenset()
     top: int = 20
     batch: int = 1024
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight by reward."""
+        """Weight by reward, as configured or as the caller set it."""
         return {reward.name: reward.weight for reward in self.rewards}
+
+    def in_force(self, order: Sequence[str], logged: Mapping[str, float]) -> tuple[RewardConfig, ...]:
+        """The rewards that a group is combined with. order: rewards as the job asked them; logged: weights that
+        it combined them with, empty where the ledger has none."""
+        if not logged:
+            return self.rewards
+        known = {reward.name: reward for reward in self.rewards}
+        names = dict.fromkeys((*order, *known))
+        return tuple(self._as_logged(known.get(name), name, logged.get(name, 0.0)) for name in names)
+
+    def _as_logged(self, reward: RewardConfig | None, name: str, weight: float) -> RewardConfig:
+        if reward is None:  # joined while the run lived
+            return RewardConfig(name=name, source="ledger", weight=weight)
+        if name in self.weighted:
+            return reward
+        # A weight that was taken away made a shadow of it, whose failures drop nothing.
+        policy = reward.on_failure if weight or not reward.weight else "drop_rollout"
+        return reward.model_copy(update={"weight": weight, "on_failure": policy})
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,8 @@ def make_plan(run_dir: Path | str, changes: Changes, top: int = 20) -> RescorePl
     stores = (*changes.clip_stores, *clip_stores(run))
     if asked and not stores:
         raise LookupError(f"{run.path} names no clip store to score on; give one with --clips")
-    return RescorePlan(tuple(rewards.values()), tuple(asked), advantage, tuple(stores), top)
+    weighted = frozenset(changes.weights)
+    return RescorePlan(tuple(rewards.values()), tuple(asked), advantage, tuple(stores), weighted, top)
 
 
 def clip_stores(run: RunDirectory) -> list[Path]:

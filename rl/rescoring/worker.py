@@ -6,17 +6,20 @@ is no second implementation of them here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from rewards.score import Score, Status
 from rl.group_scoring import finish_group, view
-from rl.rescoring.columns import read_groups
+from rl.rescoring.columns import read_groups, read_weights
 from rl.rescoring.plan import RescorePlan
 from rl.rescoring.scorer import Scorer
 from rl.rescoring.tally import Tally
 from rl.rollout import Fate, Group
+
+NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 
 
 class PartRescorer:
@@ -37,28 +40,33 @@ class PartRescorer:
         columns = self._scorer.score([view(rollout) for group in groups for rollout in group.rollouts])
         tally = Tally(self._plan.rewards, self._plan.asked, self._plan.top)
         tally.versions = self._scorer.versions
+        weights = {name: w for path in paths for name, w in read_weights(path).items()}
         pairs = []
         first = 0
         for group in groups:
             last = first + len(group.rollouts)
             new = {name: scores[first:last] for name, scores in columns.items()}
-            pairs.append((group, self.recombine(group, new)))
+            pairs.append((group, self.recombine(group, new, weights.get(group.group_id, {}))))
             first = last
         tally.add(pairs)
         return tally
 
-    def recombine(self, group: Group, new: dict[str, list[Score]]) -> Group:
-        """The group as the job would have finished it with the plan's rewards, weights and combination."""
+    def recombine(
+        self, group: Group, new: Mapping[str, list[Score]], logged: Mapping[str, float] = NO_WEIGHTS
+    ) -> Group:
+        """The group as the job would have finished it with the plan's rewards, weights and combination. new: scores
+        of the rewards scored anew; logged: weights that the job combined it with, where the ledger has them."""
+        order = [score.reward for score in group.rollouts[0].scores]
+        rewards = self._plan.in_force(order, logged)
         scores = {
             reward.name: new[reward.name] if reward.name in new else _logged(group, reward.name)
-            for reward in self._plan.rewards
+            for reward in rewards
         }
         blank = [
             replace(r, total=None, advantage=None, shares={}, fate=Fate.TRAINED, fate_reason=None)
             for r in group.rollouts
         ]
-        plan = self._plan
-        return finish_group(group.step, group.version, blank, scores, plan.rewards, plan.advantage)
+        return finish_group(group.step, group.version, blank, scores, rewards, self._plan.advantage)
 
 
 def _logged(group: Group, reward: str) -> list[Score]:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from example_run import make_clip
 from scored_run import REWARDS, write_scored_run
@@ -20,7 +22,7 @@ from rl.advantages import Combine
 from rl.cli import build
 from rl.config import AdvantageConfig
 from rl.group_scoring import finish_group
-from rl.ledger import LedgerReader
+from rl.ledger import LedgerReader, LedgerWriter, part_path
 from rl.plain_page import page, table
 from rl.rescoring.plan import Changes, make_plan
 from rl.rescoring.run import rescore_run
@@ -85,6 +87,49 @@ def test_other_weights_and_order_are_what_the_job_would_have_done(scored: RunDir
         assert [(r.advantage, r.shares) for r in rescorer.recombine(group, {}).rollouts] == [
             (r.advantage, r.shares if r.advantage is not None else {}) for r in want.rollouts
         ]
+
+
+def test_weights_that_changed_while_the_run_lived_come_from_the_ledger(
+    tmp_path: Path, clip_store: Path
+) -> None:
+    changed = write_scored_run(tmp_path / "changed", CLIPS, clip_store, steps=1, groups=4)
+    rewards = tuple(r.model_copy(update={"weight": w}) for r, w in zip(REWARDS, (2.0, 0.0, 0.3), strict=True))
+    weights = {reward.name: reward.weight for reward in rewards}
+    before = LedgerReader(changed.path).groups(1)
+    again = [replace(group, step=2, group_id=f"{group.group_id}-2") for group in before]
+    finished = []
+    for group in again:
+        scores = {
+            reward.name: [next(s for s in r.scores if s.reward == reward.name) for r in group.rollouts]
+            for reward in rewards
+        }
+        bare = [
+            replace(
+                r,
+                group_id=group.group_id,
+                rollout_id=f"{group.group_id}/{r.index}",
+                total=None,
+                advantage=None,
+                fate=Fate.TRAINED,
+            )
+            for r in group.rollouts
+        ]
+        finished.append(finish_group(2, 1, bare, scores, rewards, AdvantageConfig()))
+    LedgerWriter(changed.path).append(2, finished)
+    assert report(changed.path, "--steps", 2)["advantages"]["identical"] < 31, (
+        "the configuration is not what ran"
+    )
+    part = part_path(changed, 2)
+    table = pq.read_table(part)
+    kind = pa.map_(pa.string(), pa.float64())
+    column = pa.array([sorted(weights.items())] * len(table), kind)
+    at = table.schema.get_field_index("weights")
+    table = table.append_column("weights", column) if at < 0 else table.set_column(at, "weights", column)
+    pq.write_table(table, part)
+    found = report(changed.path, "--steps", 2)["advantages"]
+    assert found["identical"] == found["compared"] == 31
+    other = report(changed.path, "--steps", 2, "--weights", "consistency=0.7")["advantages"]
+    assert other["identical"] < 31, "a weight that the caller sets is the one that counts"
 
 
 def test_a_new_version_of_a_reward_is_found_out_with_its_rollouts(

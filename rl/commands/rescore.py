@@ -123,6 +123,7 @@ def _tell(report: dict[str, Any], html: Path | None) -> None:
 
     from rl.commands.console import console
     from rl.rescoring.page import percent
+    from rl.rescoring.report import told_weight
 
     advantages, ranks = report["advantages"], report["ranks"]
     first, last = report["steps"] or (0, 0)
@@ -130,7 +131,7 @@ def _tell(report: dict[str, Any], html: Path | None) -> None:
         f"{report['run']}: {report['rollouts']} rollouts in {report['groups']} groups, steps {first} to {last}, "
         f"{report['seconds']:.1f} s"
     )
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in report["weights"].items())
+    weights = ", ".join(f"{name} {told_weight(weight)}" for name, weight in report["weights"].items())
     console.print(f"{report['combine']}; weights {weights}")
     table = Table("advantages", "", box=None, pad_edge=False)
     table.add_row("identical to the bit", f"{advantages['identical']} of {advantages['compared']}")
@@ -166,6 +167,7 @@ def _tell_rewards(report: dict[str, Any]) -> None:
 
     from rl.commands.console import console
     from rl.rescoring.page import percent
+    from rl.rescoring.report import told_weight
 
     table = Table(
         "reward", "weight", "share of |advantage|", "mean", "changed", "missing", box=None, pad_edge=False
@@ -177,7 +179,9 @@ def _tell_rewards(report: dict[str, Any]) -> None:
         if row is not None:
             means = f"{_number(row.get('old_mean'))} → {_number(row.get('new_mean'))}"
             scored = (means, percent(row["changed_share"]), f"{row['missing_before']} → {row['missing']}")
-        table.add_row(name, f"{weight:g}", f"{percent(steer['old'])} → {percent(steer['new'])}", *scored)
+        table.add_row(
+            name, told_weight(weight), f"{percent(steer['old'])} → {percent(steer['new'])}", *scored
+        )
     console.print(table)
 
 

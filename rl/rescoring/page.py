@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rl.plain_page import Raw, bars, lines, page, table, tiles
+from rl.rescoring.report import told_weight
 
 WORST_COLUMNS = {
     "rollout_id": "rollout",
@@ -35,7 +36,7 @@ def rescore_page(report: Mapping[str, Any], checks: Sequence[Mapping[str, Any]])
         "groups newly below quorum": advantages["groups_dropped_anew"],
     }
     steps = report["steps"] or ["–", "–"]
-    weights = ", ".join(f"{name} {weight:g}" for name, weight in report["weights"].items())
+    weights = ", ".join(f"{name} {told_weight(weight)}" for name, weight in report["weights"].items())
     subtitle = f"steps {steps[0]} to {steps[1]} · {report['combine']} · weights: {weights}"
     sections = [("", tiles(figures))]
     if checks:

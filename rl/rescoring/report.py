@@ -36,7 +36,7 @@ def report_of(run: str, plan: RescorePlan, tally: Tally, seconds: float) -> dict
         "rollouts": tally.counts["rollouts"],
         "seconds": round(seconds, 3),
         "combine": str(plan.advantage.combine),
-        "weights": plan.weights,
+        "weights": {name: low if low == high else [low, high] for name, (low, high) in tally.weights.items()},
         "scored": {
             reward.name: {
                 "source": reward.source,
@@ -53,6 +53,11 @@ def report_of(run: str, plan: RescorePlan, tally: Tally, seconds: float) -> dict
         "by_step": [_step(step, tally.steps[step]) for step in steps],
         "worst": {name: [d.row() for d in worst.kept] for name, worst in tally.worst.items()},
     }
+
+
+def told_weight(weight: float | list[float]) -> str:
+    """ "0.5", or "0 to 1" of a weight that changed while the run lived."""
+    return f"{weight[0]:g} to {weight[1]:g}" if isinstance(weight, list) else f"{weight:g}"
 
 
 def steering(shares: Mapping[str, list[float]]) -> dict[str, dict[str, float | None]]:

@@ -50,7 +50,7 @@ def rescore_run(
         )
     began = time.perf_counter()
     tasks = _tasks(chosen, plan.batch)
-    whole = Tally(plan.rewards, plan.asked, plan.top)
+    whole = Tally(plan.asked, plan.top)
     done = 0
     make = partial(PartRescorer, plan)
     for tally, task in zip(run_tasks(make, tasks, processes, deadline_s, _name), tasks, strict=True):

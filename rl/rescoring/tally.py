@@ -54,8 +54,8 @@ Pair = tuple[Group, Group]
 class Tally:
     """Counts of one part, or of many."""
 
-    def __init__(self, rewards: Sequence[RewardConfig], asked: Sequence[str], top: int) -> None:
-        self.weights = {reward.name: reward.weight for reward in rewards}
+    def __init__(self, asked: Sequence[str], top: int) -> None:
+        self.weights: dict[str, tuple[float, float]] = {}
         self.rewards = {name: RewardTally() for name in asked}
         self.worst = {name: Worst(top) for name in ("advantage", *asked)}
         self.steps: dict[int, StepTally] = {}
@@ -80,6 +80,12 @@ class Tally:
         totals = _table(pairs, 0, "total"), _table(pairs, 1, "total")
         for row, (before, _) in enumerate(pairs):
             self._count_step(before.step, old[row], new[row], flips[row], (totals[0][row], totals[1][row]))
+
+    def note_weights(self, rewards: Sequence[RewardConfig]) -> None:
+        """Widen each reward's range of weights by those in force at a group."""
+        for reward in rewards:
+            low, high = self.weights.get(reward.name, (reward.weight, reward.weight))
+            self.weights[reward.name] = min(low, reward.weight), max(high, reward.weight)
 
     def merge(self, other: Tally) -> None:
         """Add another tally to this one."""
@@ -107,6 +113,9 @@ class Tally:
         for name, (old, new) in other.shares.items():
             self._add_share(name, old, new)
         self.versions |= other.versions
+        for name, (low, high) in other.weights.items():
+            mine_low, mine_high = self.weights.get(name, (low, high))
+            self.weights[name] = min(low, mine_low), max(high, mine_high)
 
     def _count_ranks(self, tau: np.ndarray, rho: np.ndarray) -> None:
         known = np.isfinite(tau)

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 from rewards.score import Score, Status
+from rl.config import RewardConfig
 from rl.group_scoring import finish_group, view
 from rl.rescoring.columns import read_groups, read_weights
 from rl.rescoring.plan import RescorePlan
 from rl.rescoring.scorer import Scorer
 from rl.rescoring.tally import Tally
 from rl.rollout import Fate, Group
-
-NO_WEIGHTS: Mapping[str, float] = MappingProxyType({})
 
 
 class PartRescorer:
@@ -38,7 +36,7 @@ class PartRescorer:
             if group.fate is not Fate.CANCELLED and group.rollouts
         ]
         columns = self._scorer.score([view(rollout) for group in groups for rollout in group.rollouts])
-        tally = Tally(self._plan.rewards, self._plan.asked, self._plan.top)
+        tally = Tally(self._plan.asked, self._plan.top)
         tally.versions = self._scorer.versions
         weights = {name: w for path in paths for name, w in read_weights(path).items()}
         pairs = []
@@ -46,18 +44,20 @@ class PartRescorer:
         for group in groups:
             last = first + len(group.rollouts)
             new = {name: scores[first:last] for name, scores in columns.items()}
-            pairs.append((group, self.recombine(group, new, weights.get(group.group_id, {}))))
+            order = [score.reward for score in group.rollouts[0].scores]
+            rewards = self._plan.in_force(order, weights.get(group.group_id, {}))
+            tally.note_weights(rewards)
+            pairs.append((group, self.recombine(group, new, rewards)))
             first = last
         tally.add(pairs)
         return tally
 
     def recombine(
-        self, group: Group, new: Mapping[str, list[Score]], logged: Mapping[str, float] = NO_WEIGHTS
+        self, group: Group, new: Mapping[str, list[Score]], rewards: Sequence[RewardConfig] | None = None
     ) -> Group:
-        """The group as the job would have finished it with the plan's rewards, weights and combination. new: scores
-        of the rewards scored anew; logged: weights that the job combined it with, where the ledger has them."""
-        order = [score.reward for score in group.rollouts[0].scores]
-        rewards = self._plan.in_force(order, logged)
+        """The group as the job would have finished it. new: scores of the rewards scored anew; rewards: those in
+        force (default: the plan's)."""
+        rewards = self._plan.rewards if rewards is None else rewards
         scores = {
             reward.name: new[reward.name] if reward.name in new else _logged(group, reward.name)
             for reward in rewards

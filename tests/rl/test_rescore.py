@@ -128,6 +128,12 @@ def test_weights_that_changed_while_the_run_lived_come_from_the_ledger(
     pq.write_table(table, part)
     found = report(changed.path, "--steps", 2)["advantages"]
     assert found["identical"] == found["compared"] == 31
+    assert report(changed.path)["weights"] == {
+        "trajectory": [1.0, 2.0],
+        "consistency": [0.0, 0.7],
+        "reasoning": 0.3,
+    }
+    assert "trajectory 1 to 2" in " ".join(run(changed.path).stdout.split())
     other = report(changed.path, "--steps", 2, "--weights", "consistency=0.7")["advantages"]
     assert other["identical"] < 31, "a weight that the caller sets is the one that counts"
 

@@ -18,7 +18,9 @@ body{margin:0;background:var(--bg);color:var(--text);font-variant-numeric:tabula
 main{max-width:1240px;margin:0 auto;padding:22px 22px 60px}h1{font-size:20px;margin:0 0 4px;color:var(--ink)}
 h2{font-size:15px;margin:28px 0 10px;color:var(--ink)}h3{font-size:13px;margin:0 0 6px}p{margin:4px 0}
 .muted{color:var(--muted)}.card{background:var(--surface);border:1px solid var(--line);border-radius:10px;
-padding:12px 14px;margin-bottom:12px;overflow-x:auto}.tiles{display:flex;flex-wrap:wrap;gap:10px}
+padding:12px 14px;margin-bottom:12px;overflow-x:auto}
+.grid{display:grid;grid-template-columns:repeat(auto-fit,minmax(480px,1fr));gap:0 12px}
+.tiles{display:flex;flex-wrap:wrap;gap:10px}
 .tile{background:var(--surface);border:1px solid var(--line);border-radius:10px;padding:8px 14px;min-width:130px}
 .tile b{display:block;font-size:18px;color:var(--ink)}.tile span{font-size:12px;color:var(--muted)}
 table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:520;font-size:12px;color:var(--muted)}
@@ -110,6 +112,11 @@ def lines(title: str, series: Mapping[str, Sequence[tuple[float, float]]], note:
         f'<div class="card"><h3>{escape(title)}</h3><p class="muted">{escape(note)}</p><svg viewBox="0 0 {width} '
         f'{height}" width="{width}">{"".join(shapes + marks)}</svg><p>{" &nbsp; ".join(legend)}</p></div>'
     )
+
+
+def grid(charts: Sequence[Raw]) -> Raw:
+    """Charts side by side where there is room."""
+    return Raw(f'<div class="grid">{"".join(charts)}</div>')
 
 
 def bars(title: str, values: Sequence[float], first: float, last: float, note: str = "") -> Raw:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rl.plain_page import Raw, lines, page, table, text, tiles
+from rl.plain_page import Raw, grid, lines, page, table, text, tiles
 
 COLOURS = {"notice": "muted", "warning": "warn", "alert": "bad"}
 
@@ -32,7 +32,7 @@ def audit_page(report: Mapping[str, Any]) -> str:
     ]
     if not report["not_judged"]:
         sections.append(("Signs", table(rows)))
-    curves = "".join(lines(name, {name: points}) for name, points in report["curves"].items())
+    curves = grid([lines(name, {name: points}) for name, points in report["curves"].items()])
     sections.append(("Means by step", curves))
     return page(f"Reward audit: {report['run']}", f"steps {first} to {last}", sections)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rl.plain_page import Raw, bars, lines, page, table, tiles
+from rl.plain_page import Raw, bars, grid, lines, page, table, tiles
 from rl.rescoring.report import told_weight
 
 WORST_COLUMNS = {
@@ -43,8 +43,6 @@ def rescore_page(report: Mapping[str, Any], checks: Sequence[Mapping[str, Any]])
         sections.append(("Limits", _checks(checks)))
     sections += [("Rewards", _rewards(report)), ("Which reward steers", _steering(report))]
     sections.append(("Over the run", _curves(report)))
-    note = "tau-b of old and new advantages, groups by value"
-    sections.append(("Ranks", bars("Kendall's tau-b", ranks["kendall_histogram"], -1, 1, note)))
     for name, rows in report["worst"].items():
         sections.append((f"Worst disagreements: {name}", table(rows, WORST_COLUMNS)))
     return page(f"Rescored: {report['run']}", subtitle, sections)
@@ -107,4 +105,6 @@ def _curves(report: Mapping[str, Any]) -> Raw:
 
     totals = {"then": points("old_total"), "now": points("new_total")}
     moved = {"share of flipped signs": points("sign_flip_share"), "mean |change|": points("mean_abs_change")}
-    return Raw(lines("Mean total", totals) + lines("Advantages", moved))
+    note = "tau-b of old and new advantages, groups by value"
+    ranks = bars("Kendall's tau-b", report["ranks"]["kendall_histogram"], -1, 1, note)
+    return grid([lines("Mean total", totals), lines("Advantages", moved), ranks])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
@@ -38,8 +39,9 @@ class _Process:
         self.end = 0.0
 
     def give(self, index: int, task: object, deadline_s: float) -> None:
-        self.pipe.send(task)
         self.index, self.end = index, time.monotonic() + deadline_s
+        with suppress(BrokenPipeError, ConnectionResetError):  # it died while idle: `take` will say so
+            self.pipe.send(task)
 
     def take(self, what: str) -> Any:
         """The task's result; raises what the task raised, ChildProcessError when its process died."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -195,6 +196,17 @@ def test_a_reward_that_fails_is_missing_with_its_cause(scored: RunDirectory, tmp
     assert found["advantages"]["lost"] > 0
     limited = run(scored.path, "--reward", f"picky={source}:picky", "--max-missing", 0.1)
     assert limited.exit_code == 3
+
+
+def test_a_reward_that_hangs_ends_the_command_with_the_part_named(
+    scored: RunDirectory, tmp_path: Path
+) -> None:
+    source = tmp_path / "slow.py"
+    source.write_text("import time\ndef slow(rollouts, clips):\n    time.sleep(600)\n")
+    result = run(scored.path, "--reward", f"slow={source}:slow", "--deadline", 3)
+    assert isinstance(result.exception, TimeoutError)
+    assert "rescoring part-00000001.parquet" in str(result.exception)
+    assert not multiprocessing.active_children(), "no process outlives the command"
 
 
 def test_text_of_a_policy_cannot_write_markup() -> None:

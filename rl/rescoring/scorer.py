@@ -83,7 +83,9 @@ class Scorer:
 
     def _remote(self, config: RewardConfig) -> Ask:
         async def connect() -> RewardClient:
-            return RewardClient(ClientConfig(config.source, config.deadline_s, job="rescore"), config.name)
+            return RewardClient(
+                ClientConfig(config.source, deadline_s=config.deadline_s, job="rescore"), config.name
+            )
 
         client = self._runner.run(connect())
         self._clients.append(client)

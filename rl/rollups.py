@@ -18,6 +18,11 @@ from rl.rollout import Fate, Group, Rollout
 ZERO_STD = 1e-6
 """A group whose values spread less gives no learning signal (rounding of float32 sums is about 1e-7)."""
 
+CANCELLED_FRACTION = 0.25
+"""A group's rewards cancel when the std of its advantages is below this fraction of the summed stds of its
+per-reward shares. Two equal rewards reach it at a correlation of -0.875; unrelated rewards stay at 1/√n, above it
+up to fifteen of them. Sum-then-normalise then blows up what is left, noise included, to a full advantage."""
+
 
 def step_metrics(groups: Sequence[Group]) -> dict[str, float]:
     """Scalars of one step by name.
@@ -36,6 +41,8 @@ def step_metrics(groups: Sequence[Group]) -> dict[str, float]:
         metrics |= {f"rewards/{name}/{key}": value for key, value in reward_metrics(ended, name).items()}
     metrics |= {f"rewards/{k}/adv_share": v for k, v in advantage_shares(trained_rollouts(groups)).items()}
     metrics |= _correlations(rollouts, names)
+    if (cancelled := cancelled_signal(groups)) is not None:
+        metrics["groups/cancelled_signal"] = cancelled
     known = [group.disagreement for group in ended if group.disagreement is not None]
     return metrics | ({"groups/disagreement": float(np.mean(known))} if known else {})
 
@@ -94,6 +101,22 @@ def advantage_shares(rollouts: Sequence[Rollout]) -> dict[str, float]:
             sizes[name] = sizes.get(name, 0.0) + abs(share)
     whole = sum(sizes.values())
     return {name: size / whole for name, size in sorted(sizes.items())} if whole > 0 else {}
+
+
+def cancelled_signal(groups: Iterable[Group]) -> float | None:
+    """Share of the trained groups whose rewards cancel; see CANCELLED_FRACTION.
+
+    Shares and advantage have one scale in a group, so that their ratio is that of the weighted rewards and their
+    total. Groups whose rewards are all flat have nothing to cancel and do not count; None without others."""
+    found = []
+    for group in groups:
+        rollouts = trained_rollouts([group])
+        names = {name for rollout in rollouts for name in rollout.shares}
+        parts = sum(float(np.std([r.shares.get(name, 0.0) for r in rollouts])) for name in names)
+        if parts > ZERO_STD:
+            left = float(np.std([r.advantage for r in rollouts if r.advantage is not None]))
+            found.append(left < CANCELLED_FRACTION * parts)
+    return float(np.mean(found)) if found else None
 
 
 def score_of(rollout: Rollout, reward: str) -> Score | None:

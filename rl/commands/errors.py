@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-EXPECTED = (ValueError, FileNotFoundError, LookupError, TimeoutError, FileExistsError)
+EXPECTED = (ValueError, FileNotFoundError, LookupError, TimeoutError, FileExistsError, ChildProcessError)

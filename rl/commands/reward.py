@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rl.commands import reward_live, reward_parser
+from rl.commands.reward_audit import audit
 from rl.commands.reward_check import check
 from rl.commands.reward_new import new
 
@@ -290,3 +291,6 @@ def _row(view: RolloutView, score: Score) -> dict[str, Any]:
         "explanation": score.explanation,
         "version": score.version,
     }
+
+
+app.command()(audit)

@@ -127,13 +127,17 @@ def _reward_panels(known: set[str]) -> list[Panel]:
 def _group_panels() -> list[Panel]:
     fates = tuple(Line(f"groups/{fate}", fate) for fate in ("trained", "dropped", "cancelled"))
     spread = (Line("reward_std", "mean std inside a group"),)
-    flat = (Line("frac_reward_zero_std", "groups"),)
+    lost = (
+        Line("frac_reward_zero_std", "all totals alike"),
+        Line("groups/cancelled_signal", "rewards cancel"),
+    )
+    why = "No spread, or rewards that pull against each other until little of it is left"
     return [
         Panel("Groups", "Groups by fate", "steps", fates, "", "Every dispatched group ends exactly once"),
         Panel(
             "Groups", "Spread inside groups", "lines", spread, "", "Mean standard deviation: GRPO's signal"
         ),
-        Panel("Groups", "Groups without signal", "lines", flat, "share", "All totals of the group alike"),
+        Panel("Groups", "Groups without signal", "lines", lost, "share", why),
         Panel("Groups", "Disagreement", "lines", (Line("groups/disagreement", "nats"),)),
         Panel(
             "Groups", "Reward the learner was given", "lines", (Line("reward_trained", "trained rollouts"),)

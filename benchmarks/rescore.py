@@ -25,9 +25,10 @@ from benchmarks.rescore_once import CASES
 from policy.completion import Completion
 from policy.config_file import dump_config
 from rewards.registry import RewardSource, resolve
-from rl.config import JobConfig, RewardConfig
+from rl.config import JobConfig
 from rl.group_scoring import finish_group, make_rollouts, view
 from rl.ledger import LedgerWriter, part_path, parts
+from rl.reward_config import RewardConfig
 from rl.rollout import Group
 from rl.run_directory import RunDirectory
 from rl.run_registry import RunRegistry

@@ -66,7 +66,7 @@ def _measure(full: np.ndarray, lanes: Sequence[ReferenceLane | None], fronts: Se
     )
     return [
         Drive(
-            speed=states[:, 3],
+            states=states,
             longitudinal=longitudinal,
             lateral=lateral,
             turned=turn,

@@ -14,7 +14,8 @@ from typing import Any
 
 from policy.config_file import ConfigError, load_config
 from rl.advantages import Combine
-from rl.config import AdvantageConfig, JobConfig, RewardConfig
+from rl.config import AdvantageConfig, JobConfig
+from rl.reward_config import RewardConfig
 from rl.run_directory import RunDirectory
 from rl.run_registry import RunRegistry
 

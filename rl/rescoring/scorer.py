@@ -13,13 +13,14 @@ from functools import lru_cache
 from itertools import groupby
 
 from rewards.batch import Guard, score_batch
-from rewards.client import ClientConfig, RewardClient
+from rewards.client import RewardClient
 from rewards.description import Mode, Need, describe
 from rewards.registry import RewardSource, is_remote, resolve
 from rewards.score import ClipView, Reward, RolloutView, Score
-from rl.config import RewardConfig
 from rl.dashboard.clip_library import ClipLibrary
 from rl.rescoring.plan import RescorePlan
+from rl.reward_config import RewardConfig
+from rl.reward_fleet import client_config
 from scenes.clip import Clip
 
 READY_S = 30.0
@@ -83,9 +84,7 @@ class Scorer:
 
     def _remote(self, config: RewardConfig) -> Ask:
         async def connect() -> RewardClient:
-            return RewardClient(
-                ClientConfig(config.source, deadline_s=config.deadline_s, job="rescore"), config.name
-            )
+            return RewardClient(client_config(config, config.source, "rescore"), config.name)
 
         client = self._runner.run(connect())
         self._clients.append(client)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from rewards.score import Score
-from rl.config import RewardConfig
 from rl.rescoring.disagreements import Worst, disagreement, scores_told
 from rl.rescoring.moments import PairMoments
 from rl.rescoring.ranks import rank_agreement, sign_flips
+from rl.reward_config import RewardConfig
 from rl.rollout import Fate, Group
 from rl.rollups import score_of
 

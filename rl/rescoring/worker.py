@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from rewards.score import Score, Status
-from rl.config import RewardConfig
 from rl.group_scoring import finish_group, view
 from rl.rescoring.columns import read_groups, read_weights
 from rl.rescoring.plan import RescorePlan
 from rl.rescoring.scorer import Scorer
 from rl.rescoring.tally import Tally
+from rl.reward_config import RewardConfig
 from rl.rollout import Fate, Group
 
 

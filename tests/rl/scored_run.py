@@ -11,9 +11,10 @@ from example_run import make_group
 from policy.config_file import dump_config
 from rewards.registry import RewardSource, resolve
 from rewards.score import Score, Status
-from rl.config import AdvantageConfig, GateConfig, JobConfig, RewardConfig
+from rl.config import AdvantageConfig, JobConfig
 from rl.group_scoring import finish_group, view
 from rl.ledger import LedgerWriter
+from rl.reward_config import GateConfig, RewardConfig
 from rl.rollout import Fate, Group
 from rl.run_directory import RunDirectory
 from rl.run_registry import RunRegistry

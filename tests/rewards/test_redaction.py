@@ -109,7 +109,10 @@ def test_a_secret_printed_in_pieces_is_blanked() -> None:
         ({"judges": [{"password": "x"}]}, "judges.0.password"),
         ({"base_url": "https://ann:hunter2@host/v1"}, "base_url"),
         ({"note": "sk-abcdefgh12345678"}, "note"),
-        ({"api_key_file": "keys/judge", "api_key_env": "JUDGE_KEY", "max_tokens": 4, "model": "m"}, None),
+        (
+            {"api_key_file": "keys/judge", "api_key_env": "JUDGE_KEY", "max_tokens": 4, "eos_token": "</s>"},
+            None,
+        ),
         ({"base_url": "http://127.0.0.1:8000/v1", "api_key": ""}, None),
     ],
 )

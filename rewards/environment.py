@@ -33,6 +33,7 @@ SERVER_NEEDS = (
 )
 OUR_FOLDERS = ("rewards", "scenes", "critic_server")
 COMPLETE = "complete"
+PROBE_S = 120.0
 _PROBE = (
     "import sys\n"
     "if sys.version_info < (3, 11): sys.exit(f'Python {sys.version.split()[0]} is older than 3.11')\n"
@@ -158,10 +159,17 @@ def _probe(environment: Environment, given: Path) -> None:
     links = environment.variables["PYTHONPATH"]
     try:
         done = subprocess.run(
-            command, env=dict(environment.variables), cwd=links, capture_output=True, text=True, timeout=60.0
+            command,
+            env=dict(environment.variables),
+            cwd=links,
+            capture_output=True,
+            text=True,
+            timeout=PROBE_S,
         )
     except subprocess.TimeoutExpired as error:
-        raise TimeoutError(f"{environment.python} did not import a reward server within 60 s") from error
+        raise TimeoutError(
+            f"{environment.python} did not import a reward server within {PROBE_S:g} s"
+        ) from error
     if done.returncode:
         why = redact(done.stderr.strip().rpartition("\n")[2])
         install = f"{environment.python} -m pip install " + " ".join(f"'{need}'" for need in SERVER_NEEDS)

@@ -54,7 +54,10 @@ _TRACES = (
     ),
     *("-----begin", "key", "secret", "passw", "token"),
 )
-_NAMES = re.compile(r"(api_?key|secret|passw(or)?d|credential|(^|_)token$|(auth|access|bearer)_?token)", re.I)
+# Not every *_token is one: eos_token and stop_token are texts of a tokenizer.
+_NAMES = re.compile(
+    r"api_?key|secret|passw(or)?d|credential|^token$|(auth|access|bearer|api|hf|refresh)_?token$", re.I
+)
 
 
 def remember(secret: str) -> None:

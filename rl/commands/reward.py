@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rl.commands import reward_live, reward_parser
+from rl.commands import server_options as opts
 from rl.commands.reward_audit import audit
 from rl.commands.reward_check import check
 from rl.commands.reward_new import new
@@ -52,36 +53,23 @@ def serve(
     option: Options = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
     port_file: Annotated[Path | None, typer.Option(help="Write host:port here once bound.")] = None,
-    host: Annotated[str, typer.Option(help="Other than loopback only with TLS.")] = "127.0.0.1",
+    host: opts.Host = "127.0.0.1",
     workers: Annotated[int, typer.Option(min=1, help="Scoring processes a reward.")] = 1,
     timeout: Annotated[float, typer.Option(min=0.1, help="Most seconds a batch may take.")] = 10.0,
     metrics_port: Annotated[
         int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")
     ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Server certificate, PEM.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
-    tls_ca: Annotated[
-        Path | None, typer.Option(help="Demand client certificates of this CA (mutual TLS).")
-    ] = None,
-    token_file: Annotated[
-        Path | None,
-        typer.Option(help="Demand the bearer token in this file; it may change while the server runs."),
-    ] = None,
-    token_grace: Annotated[
-        float, typer.Option(min=0, help="Seconds for which a replaced token is still good.")
-    ] = 60.0,
-    max_concurrent: Annotated[int, typer.Option(min=1, help="Calls answered at once.")] = 256,
-    max_calls_per_s: Annotated[float | None, typer.Option(min=0.001, help="Of all callers together.")] = None,
-    max_rollouts_per_s: Annotated[
-        float | None, typer.Option(min=0.001, help="Of all callers together.")
-    ] = None,
-    max_batch: Annotated[
-        int | None, typer.Option(min=1, help="Rollouts a call, below the reward's own limit.")
-    ] = None,
-    max_message_mib: Annotated[int, typer.Option(min=1, max=64, help="Of a request.")] = 64,
-    reflection: Annotated[
-        bool | None, typer.Option(help="Tell callers the contract; by default on loopback only.")
-    ] = None,
+    tls_cert: opts.TlsCert = None,
+    tls_key: opts.TlsKey = None,
+    tls_ca: opts.TlsCa = None,
+    token_file: opts.TokenFile = None,
+    token_grace: opts.TokenGrace = 60.0,
+    max_concurrent: opts.MaxConcurrent = 256,
+    max_calls_per_s: opts.MaxRate = None,
+    max_rollouts_per_s: opts.MaxRate = None,
+    max_batch: opts.MaxBatch = None,
+    max_message_mib: opts.MaxMessageMib = 64,
+    reflection: opts.Reflection = None,
     as_json: AsJson = False,
 ) -> None:
     """Serve reward functions over gRPC until Ctrl-C or SIGTERM.
@@ -100,15 +88,11 @@ def serve(
       ar1 reward serve trajectory --host 0.0.0.0 --port 50051 --tls-cert server.pem --tls-key server.key
       --tls-ca ca.pem --token-file token
     """
-    from rewards.credentials import Tls
     from rewards.registry import RewardSource
     from rewards.server import ServerConfig, run
 
     if option and len(rewards) > 1:
         raise typer.BadParameter("options are for one reward; serve the others apart", param_hint="--option")
-    tls = None
-    if tls_cert or tls_key or tls_ca:
-        tls = Tls(*(str(path) if path else None for path in (tls_cert, tls_key, tls_ca)))
     config = ServerConfig(
         rewards=tuple(RewardSource(target, options=parse_options(option)) for target in rewards),
         host=host,
@@ -116,7 +100,7 @@ def serve(
         port_file=str(port_file) if port_file else None,
         workers=workers,
         timeout_s=timeout,
-        tls=tls,
+        tls=opts.tls_of(tls_cert, tls_key, tls_ca),
         token_file=str(token_file) if token_file else None,
         token_grace_s=token_grace,
         max_concurrent=max_concurrent,

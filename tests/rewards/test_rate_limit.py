@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.rate_limit import TokenBucket, pushback
@@ -38,6 +38,7 @@ def test_a_batch_above_the_burst_is_let_in_and_paid_off() -> None:
     assert bucket.take(1) == 0.0
 
 
+@settings(deadline=None)
 @given(
     st.floats(0.5, 1000.0),
     st.lists(st.tuples(st.floats(0.0, 5.0), st.integers(1, 300)), min_size=1, max_size=60),

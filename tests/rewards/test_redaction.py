@@ -6,7 +6,7 @@ import io
 import logging
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards import redaction
@@ -54,6 +54,7 @@ def test_ordinary_texts_are_left_alone(text: str) -> None:
     assert redact(text) == text
 
 
+@settings(deadline=None)
 @given(
     st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=40), st.text(), st.text()
 )
@@ -109,7 +110,10 @@ def test_a_secret_printed_in_pieces_is_blanked() -> None:
         ({"judges": [{"password": "x"}]}, "judges.0.password"),
         ({"base_url": "https://ann:hunter2@host/v1"}, "base_url"),
         ({"note": "sk-abcdefgh12345678"}, "note"),
-        ({"api_key_file": "keys/judge", "api_key_env": "JUDGE_KEY", "max_tokens": 4, "model": "m"}, None),
+        (
+            {"api_key_file": "keys/judge", "api_key_env": "JUDGE_KEY", "max_tokens": 4, "eos_token": "</s>"},
+            None,
+        ),
         ({"base_url": "http://127.0.0.1:8000/v1", "api_key": ""}, None),
     ],
 )

@@ -75,8 +75,10 @@ def reference_lane(road: RoadMap | None) -> ReferenceLane | None:
     length = arc_length(own)[-1]
     beyond = None
     for other in lanes:
+        if arc_length(other)[-1] <= length + 5.0:
+            continue
         gap = float(project(here, other)[1])
-        if abs(gap) < BESIDE_M and arc_length(other)[-1] > length + 5.0:
+        if abs(gap) < BESIDE_M:
             beyond = _prepared(other, gap, road, None)
             break
     return _prepared(own, 0.0, road, beyond)

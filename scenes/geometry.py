@@ -115,8 +115,11 @@ def project(points: ArrayLike, polyline: ArrayLike) -> tuple[np.ndarray, np.ndar
     tangent = step / length[:, None]
     # Axis by axis: sums over a last axis of two are slow.
     dx, dy = points[..., 0, None] - start[:, 0], points[..., 1, None] - start[:, 1]
-    along = np.clip(dx * tangent[:, 0] + dy * tangent[:, 1], 0.0, length)
-    dx, dy = dx - along * tangent[:, 0], dy - along * tangent[:, 1]
+    along = dx * tangent[:, 0]
+    along += dy * tangent[:, 1]
+    np.minimum(np.maximum(along, 0.0, out=along), length, out=along)
+    dx -= along * tangent[:, 0]
+    dy -= along * tangent[:, 1]
     distance = np.sqrt(dx * dx + dy * dy)
     best = np.argmin(distance, axis=-1)
     along, distance = (np.take_along_axis(v, best[..., None], axis=-1)[..., 0] for v in (along, distance))

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+# How long an example takes says something of the machine, nothing of the code.
+settings.register_profile("any_machine", deadline=None)
+settings.load_profile("any_machine")
 UNRELIABLE = Path(__file__).parent / "rewards" / "unreliable_server.py"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.breaker import Breaker, BreakerConfig, State
@@ -128,6 +128,7 @@ CONFIGS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(CONFIGS, STEPS)
 def test_whatever_happens(config: BreakerConfig, steps: list) -> None:
     """Nothing passes an open breaker before its time; at most one probe is under way; it never stays shut: once

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rewards.address import RewardAddress
 from rewards.hedging import HedgeConfig, Hedger
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.0, 100.0), max_size=300), st.floats(0.5, 0.99))
 def test_the_delay_is_the_nearest_rank_of_the_last_answers(seconds: list[float], quantile: float) -> None:
     hedger = Hedger(HedgeConfig(quantile=quantile, samples=20, window=50))
@@ -26,6 +27,7 @@ def test_the_delay_is_the_nearest_rank_of_the_last_answers(seconds: list[float],
         assert sum(value < delay for value in recent) < math.ceil(quantile * len(recent))
 
 
+@settings(deadline=None)
 @given(st.lists(st.booleans(), max_size=400), st.floats(0.01, 1.0))
 def test_second_requests_stay_within_their_share(slow: list[bool], share: float) -> None:
     hedger = Hedger(HedgeConfig(most_share=share))

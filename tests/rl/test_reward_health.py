@@ -10,7 +10,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy.config_file import ConfigError, load_config
@@ -75,6 +75,7 @@ def test_forgetting_begins_anew_and_a_bound_of_one_never_pauses() -> None:
 GROUPS = st.lists(st.tuples(st.integers(0, 6), st.integers(1, 6)), max_size=30)
 
 
+@settings(deadline=None)
 @given(GROUPS, st.integers(1, 10), st.integers(1, 10), st.floats(0.05, 1.0))
 def test_the_verdict_is_the_share_over_the_window_and_survives_a_checkpoint(
     groups: list[tuple[int, int]], window: int, at_least: int, bound: float

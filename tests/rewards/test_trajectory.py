@@ -107,7 +107,7 @@ def test_weights_are_the_callers():
         TrajectoryReward(speed=1.0)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     hnp.arrays(np.float64, (64, 2), elements=st.floats(-9.0, 9.0)),
     st.floats(0.0, 2.0),
@@ -123,6 +123,7 @@ def test_every_value_is_within_the_stated_range(drive, fde, comfort):
     assert set(stated) - set(found.components) == {"off_road"}  # the clip has no drivable area
 
 
+@settings(deadline=None)
 @given(hnp.arrays(np.float64, (3, 64, 2), elements=st.floats(-3.0, 2.0)))
 def test_a_batch_scores_as_its_rollouts_one_by_one(drives):
     views = [rollout(number, drive=drive) for number, drive in enumerate(drives)]
@@ -166,7 +167,7 @@ def loop_flags(states: np.ndarray, limits: ComfortLimits) -> dict[str, bool]:
     }
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(
     st.floats(-5.0, 4.0), st.floats(-0.2, 0.2), st.floats(0.0, 2.0), st.integers(1, 30), st.floats(0.0, 20.0)
 )

@@ -33,6 +33,7 @@ from rl.live_rewards import LiveRewards
 from rl.metrics_log import MetricsLog
 from rl.probe import make_probe
 from rl.reward_health import RewardHealth, until_answering
+from rl.reward_plan import ChangeKind
 from rl.rollout import Fate, Group, Rollout
 from rl.rollout_worker import Dispatch
 from rl.rollups import step_metrics
@@ -151,6 +152,9 @@ class GrpoJob:
             Phase.TRAINING, step - 1, self.config.steps, f"step {step}: generating and scoring"
         )
         self._in_force = await self._rewards.advance(step)
+        for change in self._rewards.changes:
+            if change.kind in (ChangeKind.SWAP, ChangeKind.REMOVE):
+                self._health.forget(change.name)
         draw = self._curator.choose(self.config.rollout.clips_per_step)
         groups = await self._answered(step, await self._rollouts(step, draw.clip_ids))
         for group in groups:

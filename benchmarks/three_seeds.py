@@ -3,8 +3,8 @@
     python -m benchmarks.three_seeds --seeds 0 1 2
 
 Runs `ar1 demo` once a seed (SFT and GRPO both from that seed, clips shared; seed 0 is `make demo` itself), prints
-one line a seed with the paired differences on the test split, and writes runs/three_seeds.json. A finished seed is
-not run again.
+the verdicts on the test split, and writes runs/three_seeds.json and, as tables, runs/three_seeds.md. A finished seed
+is not run again.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 AR1 = Path(sys.executable).parent / "ar1"
-SHOWN = ("reward", "reward@greedy", "consistency", "consistency@greedy", "ade", "ade@greedy", "collision")
+NAMES = ("reward", "reasoning", "consistency", "trajectory", "ade", "min_ade", "collision", "validity")
+DECODINGS = ("", "@t0.4", "@greedy")
+SHOWN = tuple(name + decoding for name in NAMES for decoding in DECODINGS)
 
 
 def run_seed(seed: int, folder: Path) -> dict[str, Any]:
@@ -49,20 +51,40 @@ def verdict(metrics: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _cell(row: dict[str, Any]) -> str:
+    before, after, (mean, low, high) = row["before"][0], row["after"][0], row["paired"]
+    return f"{before:.3f} → {after:.3f} ({mean:+.3f} [{low:+.3f}, {high:+.3f}])"
+
+
+def tables(metrics: dict[int, dict[str, Any]]) -> str:
+    """Markdown: one row a metric or decision class, one column a seed; before → after (paired, 95 %)."""
+    seeds = sorted(metrics)
+    classes = sorted({n for m in metrics.values() for n in m if n.startswith("decision/") and "@" not in n})
+    recorded = sorted({n for m in metrics.values() for n in m if n.startswith("recorded/")})
+    lines = []
+    for title, names in (("metric", SHOWN), ("decision right", classes), ("recorded traffic", recorded)):
+        lines += ["", f"| {title} | " + " | ".join(f"seed {seed}" for seed in seeds) + " |"]
+        lines.append("|---" * (len(seeds) + 1) + "|")
+        for name in names:
+            cells = [_cell(metrics[seed][name]) if name in metrics[seed] else "–" for seed in seeds]
+            lines.append(f"| {name.removeprefix('decision/')} | " + " | ".join(cells) + " |")
+    return "\n".join(lines[1:]) + "\n"
+
+
 def main() -> None:
     """Run what is missing, print and write the comparison."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folder", type=Path, default=Path("configs/quickstart"))
     options = parser.parse_args()
-    results = {}
-    for seed in options.seeds:
-        metrics = run_seed(seed, options.folder)["metrics"]
-        paired = {name: metrics[name]["paired"] for name in SHOWN}
-        results[seed] = {"paired": paired, "verdict": verdict(metrics)}
-        row = "  ".join(f"{k} {v[0]:+.3f} [{v[1]:+.3f}, {v[2]:+.3f}]" for k, v in paired.items())
-        print(f"seed {seed}: {row}\n  {results[seed]['verdict']}")
-    Path("runs/three_seeds.json").write_text(json.dumps(results, indent=1) + "\n")
+    metrics = {seed: run_seed(seed, options.folder)["metrics"] for seed in options.seeds}
+    verdicts = {seed: verdict(of_seed) for seed, of_seed in metrics.items()}
+    for seed, told in verdicts.items():
+        print(f"seed {seed}: {told}")
+    Path("runs/three_seeds.json").write_text(
+        json.dumps({"metrics": metrics, "verdicts": verdicts}, indent=1) + "\n"
+    )
+    Path("runs/three_seeds.md").write_text(tables(metrics))
 
 
 if __name__ == "__main__":

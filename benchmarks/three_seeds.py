@@ -3,8 +3,8 @@
     python -m benchmarks.three_seeds --seeds 0 1 2
 
 Runs `ar1 demo` once a seed (SFT and GRPO both from that seed, clips shared; seed 0 is `make demo` itself), prints
-the verdicts on the test split, and writes runs/three_seeds.json and, as tables, runs/three_seeds.md. A finished seed
-is not run again.
+the verdicts on the test split, and writes runs/three_seeds.json and, as tables, runs/three_seeds.md. A finished
+seed is not run again.
 """
 
 from __future__ import annotations

@@ -165,6 +165,7 @@ def test_the_key_comes_from_a_file_that_may_change(tmp_path):
 def test_a_key_that_a_service_quotes_is_not_passed_on(tmp_path):
     secret = tmp_path / "key"
     secret.write_text("sk-very-secret\n")
+    secret.chmod(0o600)
     with endpoint(Reply("bad key sk-very-secret", 401)) as service:
         (score,) = judge(service.url, api_key_file=str(secret))
     assert "bad key ***" in score.explanation

@@ -54,8 +54,8 @@ def test_registry_keeps_state_events_and_facts(tmp_path: Path) -> None:
     assert [event.text for event in reader.events()] == ["second", "first"]
     assert [event.text for event in reader.events(limit=1)] == ["second"]
     assert reader.facts() == {"clip_stores": ["a", "b"]}
-    with pytest.raises(ValueError, match="paused"):
-        writer.set_state("paused", 3, 10)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="asleep"):
+        writer.set_state("asleep", 3, 10)  # type: ignore[arg-type]
 
 
 def test_a_reader_of_the_registry_cannot_write(tmp_path: Path) -> None:

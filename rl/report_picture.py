@@ -1,7 +1,7 @@
 """One picture of a run for a README: before/after, curves, and one group from above.
 
-Invariant: drawn from the same summary, rollups and ledger as the report; nothing is smoothed or left out of an
-axis.
+Invariant: drawn from the same summary, rollups and ledger as the report; nothing is left out of an axis, and what
+is averaged over steps says so.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from rl.rollup_table import Series
 from rl.run_directory import RunDirectory
 
 COLOURS = ("#4a7fd6", "#dd7a35", "#2a9d7c", "#a765c9", "#c94f6d", "#7f8b2f", "#2f9fc0", "#9a6b4d")
+WINDOW = 10
 INK, MUTED, GRID = "#16191f", "#68717f", "#e8ebef"
 RAMP = LinearSegmentedColormap.from_list("worst_to_best", ["#c4433a", "#d6a84a", "#168a80"])
 _ROAD: dict[str, dict[str, Any]] = {
@@ -64,7 +65,7 @@ def write_picture(
     }
     with rc_context(style):
         figure = Figure(figsize=(16, 6.2), dpi=100)
-        axes = figure.subplots(1, 3, width_ratios=(1.0, 1.35, 0.8))
+        axes = figure.subplots(1, 3, width_ratios=(1.0, 1.4, 0.75))
         summary = view.summary()
         rewards = reward_names(series)
         _bars(axes[0], (summary or {}).get("metrics", {}), ("reward", *rewards), rewards)
@@ -111,13 +112,15 @@ def _curves(axes: Axes, series: Series, rewards: Sequence[str]) -> None:
         if f"rewards/{name}/mean" in series:
             colour = COLOURS[number % len(COLOURS)]
             axes.plot(*series[f"rewards/{name}/mean"], color=colour, lw=1.6, label=name)
-    axes.plot(*series["reward"], color=INK, lw=2.4, label="total")
+    axes.plot(*series["reward"], color=INK, lw=1.6, label="total")
     if "curator/reward_uniform" in series:
-        axes.plot(
-            *series["curator/reward_uniform"], color=INK, lw=1.0, ls=(0, (2, 2)), label="total, uniform draws"
-        )
+        steps, uniform = series["curator/reward_uniform"]
+        if len(steps) >= WINDOW:
+            mean = np.convolve(uniform, np.full(WINDOW, 1 / WINDOW), "valid")
+            label = f"total of uniformly drawn clips, mean of {WINDOW} steps"
+            axes.plot(steps[WINDOW - 1 :], mean, color="#c94f6d", lw=2.4, label=label)
     axes.set_xlabel("step")
-    axes.legend(frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    axes.legend(frameon=False, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.1))
 
 
 def _scene(axes: Axes, view: RunView) -> None:
@@ -131,7 +134,8 @@ def _scene(axes: Axes, view: RunView) -> None:
     rollouts = LedgerReader(view.run.path).group(step, group_id).rollouts
     values = colour_values(rollouts)
     known = [value for value in values.values() if value is not None]
-    axes.set_title(f"A group at step {step}: expert and samples", loc="left", fontsize=11, fontweight="bold")
+    title = f"A group at step {step}:\nexpert dashed, samples"
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     for polygon in scene["polygons"]:
         axes.add_patch(Polygon(_turned(polygon["points"]), **_ROAD[polygon["role"]]))
     for line in scene["polylines"]:
@@ -151,7 +155,7 @@ def _scene(axes: Axes, view: RunView) -> None:
     x0, y0, x1, y1 = scene["extent"]
     axes.set_xlim(-y1, -y0)
     axes.set_ylim(x0, x1)
-    axes.set_aspect("equal", adjustable="box")
+    axes.set_aspect("equal", adjustable="box", anchor="W")
     bar = ScalarMappable(Normalize(min(known), max(known)), RAMP)
     axes.figure.colorbar(bar, ax=axes, label="total reward", shrink=0.5, pad=0.03).outline.set_visible(False)
 

@@ -40,9 +40,17 @@ class RescorePlan:
         """Weight by reward, as configured or as the caller set it."""
         return {reward.name: reward.weight for reward in self.rewards}
 
-    def in_force(self, order: Sequence[str], logged: Mapping[str, float]) -> tuple[RewardConfig, ...]:
+    def in_force(
+        self, order: Sequence[str], logged: Mapping[str, float], recorded: Sequence[RewardConfig] = ()
+    ) -> tuple[RewardConfig, ...]:
         """The rewards that a group is combined with. order: rewards as the job asked them; logged: weights that
-        it combined them with, empty where the ledger has none."""
+        it combined them with, empty where the ledger has none; recorded: the rewards as the ledger says they were
+        in force, gates, shadows and live changes included, empty where it does not."""
+        if recorded:
+            mine = {reward.name: reward for reward in self.rewards}
+            told = [mine[r.name] if r.name in self.weighted else _offline(r) for r in recorded]
+            served = {reward.name for reward in told}
+            return (*told, *(reward for reward in self.rewards if reward.name not in served))
         if not logged:
             return self.rewards
         known = {reward.name: reward for reward in self.rewards}

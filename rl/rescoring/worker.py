@@ -12,11 +12,13 @@ from pathlib import Path
 
 from rewards.score import Score, Status
 from rl.group_scoring import finish_group, view
+from rl.ledger import rewards_of
 from rl.rescoring.columns import read_groups, read_weights
 from rl.rescoring.plan import RescorePlan
 from rl.rescoring.scorer import Scorer
 from rl.rescoring.tally import Tally
 from rl.reward_config import RewardConfig
+from rl.reward_plan import RewardPlan
 from rl.rollout import Fate, Group
 
 
@@ -29,12 +31,13 @@ class PartRescorer:
 
     def __call__(self, paths: Sequence[Path]) -> Tally:
         """The tally of some parts. Cancelled groups are left out: they were never combined."""
-        groups = [
-            group
-            for path in paths
-            for group in read_groups(path)
-            if group.fate is not Fate.CANCELLED and group.rollouts
-        ]
+        groups, recorded = [], {}
+        for path in paths:
+            told = rewards_of(path)
+            for group in read_groups(path):
+                if group.fate is not Fate.CANCELLED and group.rollouts:
+                    groups.append(group)
+                    recorded[group.group_id] = RewardPlan.from_state_dict(told).at(group.step) if told else ()
         columns = self._scorer.score([view(rollout) for group in groups for rollout in group.rollouts])
         tally = Tally(self._plan.asked, self._plan.top)
         tally.versions = self._scorer.versions
@@ -45,7 +48,8 @@ class PartRescorer:
             last = first + len(group.rollouts)
             new = {name: scores[first:last] for name, scores in columns.items()}
             order = [score.reward for score in group.rollouts[0].scores]
-            rewards = self._plan.in_force(order, weights.get(group.group_id, {}))
+            logged = weights.get(group.group_id, {})
+            rewards = self._plan.in_force(order, logged, recorded[group.group_id])
             tally.note_weights(rewards)
             pairs.append((group, self.recombine(group, new, rewards)))
             first = last

@@ -68,7 +68,11 @@ def test_the_same_reward_scored_anew_changes_nothing_and_fills_what_was_missing(
     reward = found["rewards"]["trajectory"]
     assert (reward["missing_before"], reward["missing"], reward["changed"]) == (3, 0, 0)
     assert reward["correlation"] == pytest.approx(1.0)
-    assert found["scored"]["trajectory"] == {"source": "trajectory", "options": {"jerk": 0.1}, "version": "1"}
+    assert found["scored"]["trajectory"] == {
+        "source": "trajectory",
+        "options": {"jerk": 0.1},
+        "version": TrajectoryReward.version,
+    }
     assert found["advantages"]["gained"] == 3
 
 
@@ -220,7 +224,7 @@ def test_a_served_reward_scores_as_the_local_one(scored: RunDirectory, tmp_path:
         words = ("--reward", f"trajectory={server.url('trajectory')}", "--max-changed", 0)
         found = report(scored.path, *words)
     assert found["rewards"]["trajectory"]["missing"] == 0
-    assert found["scored"]["trajectory"]["version"] == "1"
+    assert found["scored"]["trajectory"]["version"] == TrajectoryReward.version
 
 
 def test_steps_are_chosen_and_the_cut_into_tasks_changes_nothing(scored: RunDirectory) -> None:

@@ -19,6 +19,7 @@ from typer.testing import CliRunner, Result
 from rewards.launch import LaunchConfig, SupervisedServer
 from rewards.registry import RewardSource
 from rewards.server import ServerConfig
+from rewards.trajectory import TrajectoryReward
 from rl.advantages import Combine
 from rl.cli import build
 from rl.config import AdvantageConfig

@@ -149,9 +149,11 @@ def test_resuming_under_another_configuration_is_refused(finished: Path, small: 
     assert "another configuration" in done.stderr
 
 
+# The consistency reward may go missing for good: neutral for its groups, and no reason to pause.
+MISSABLE = {"on_failure": "neutral", "deadline_s": 3, "restarts": 0, "pause": {"missing_share": 1.0}}
 REWARDS = [
     {"name": "trajectory", "source": "trajectory"},
-    {"name": "consistency", "source": "consistency", "on_failure": "neutral", "deadline_s": 3, "restarts": 0},
+    {"name": "consistency", "source": "consistency", **MISSABLE},
     {"name": "reasoning", "source": "reasoning"},
 ]
 

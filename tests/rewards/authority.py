@@ -51,4 +51,5 @@ class Authority:
         paths[0].write_bytes(built.sign(self.key, hashes.SHA256()).public_bytes(PEM))
         plain = serialization.NoEncryption()
         paths[1].write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, plain))
+        paths[1].chmod(0o600)
         return str(paths[0]), str(paths[1])

@@ -204,6 +204,7 @@ def test_token_and_mutual_tls_are_checked_where_they_are_demanded(tmp_path):
     secret = tmp_path / "token"
     secret.touch(mode=0o600)
     secret.write_text("Open Sesame\n")
+    secret.chmod(0o600)
     ca, served, known = authority.ca, authority.sign("server"), authority.sign("client")
     expired = authority.sign("late", expired=True)
     options = {"tls": Tls(*served, ca), "token_file": str(secret)}

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import grpc
 
+from rewards.rate_limit import asked_pause_s
 from rewards.score import Status
 
 CODE = grpc.StatusCode
@@ -31,8 +32,6 @@ REFUSALS = {
 FAIR_S = 0.5
 """Seconds below which a try that ran out of time says nothing about its server: a server keeps a tenth of the
 deadline and 50 ms for itself (see rewards.service), which leaves nothing to score in."""
-PUSHBACK = "grpc-retry-pushback-ms"
-"""Trailing metadata of a busy server: milliseconds to wait before the next try (gRPC's name for it)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +53,7 @@ def failure_of(error: grpc.aio.AioRpcError, granted_s: float, fair_s: float = FA
     if code is CODE.RESOURCE_EXHAUSTED:
         if "larger than max" in (error.details() or ""):
             return Failure(Status.DATA, why, False)
-        return Failure(Status.INFRASTRUCTURE, why, True, pause_s=_pushback_s(error))
+        return Failure(Status.INFRASTRUCTURE, why, True, pause_s=asked_pause_s(error))
     if code is CODE.UNAVAILABLE and "CERTIFICATE_VERIFY_FAILED" in why:
         fix = "the server's certificate does not verify: has it expired, or did another authority sign it?"
         return Failure(Status.REFUSED, f"{fix} {why}", False)
@@ -68,9 +67,3 @@ def failure_of(error: grpc.aio.AioRpcError, granted_s: float, fair_s: float = FA
 def tell(error: grpc.aio.AioRpcError) -> str:
     """Code and details in one line."""
     return f"{error.code().name}: {error.details()}"
-
-
-def _pushback_s(error: grpc.aio.AioRpcError) -> float:
-    told = dict(error.trailing_metadata() or ()).get(PUSHBACK, "")
-    text = told.decode("ascii", "replace") if isinstance(told, bytes) else told
-    return int(text) / 1e3 if text.isascii() and text.isdigit() else 0.0

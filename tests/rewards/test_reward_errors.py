@@ -9,7 +9,8 @@ import grpc
 import pytest
 
 from rewards.errors import MOST_CHARS, RewardError
-from rewards.failure import PUSHBACK, failure_of
+from rewards.failure import failure_of
+from rewards.rate_limit import PUSHBACK
 from rewards.score import Status
 from rewards.worker_pool import WorkerLostError
 

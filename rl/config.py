@@ -58,8 +58,9 @@ class CuratorSection(ConfigModel):
 
 class LearnerConfig(ConfigModel):
     """Optimisation, in the terms of TRL's GRPOConfig. updates_per_step optimiser updates share one step's
-    rollouts; micro_batch rows go through the model at once; kl_beta above 0 keeps a reference model;
-    logp_bound: largest allowed difference between sampler and learner log-probabilities, nats."""
+    rollouts; micro_batch rows go through the model at once; kl_beta above 0 holds the policy near the
+    one it started from, in the section kl_on; logp_bound: largest allowed difference between sampler and learner
+    log-probabilities, nats."""
 
     learning_rate: float = Field(1.5e-4, gt=0)
     updates_per_step: PositiveInt = 2
@@ -67,6 +68,7 @@ class LearnerConfig(ConfigModel):
     epsilon_low: float = 0.2
     epsilon_high: float = 0.2
     kl_beta: float = Field(0.0, ge=0)
+    kl_on: Literal["all", "text", "trajectory"] = "all"
     loss_type: Literal["grpo", "dapo", "dr_grpo", "bnpo"] = "dapo"
     gradient_clip: float = 1.0
     adam_beta2: float = 0.99

@@ -23,6 +23,7 @@ from policy.backbone import load_backbone
 from rl.config import JobConfig
 from rl.learner_batch import BatchMaker
 from rl.push_trainer import PushGRPOTrainer
+from rl.reference import load_reference
 from rl.training_batch import TrainingBatch
 from scenes.store import ClipStore
 
@@ -69,6 +70,7 @@ class Learner:
             grammar=self._maker.grammar,
             sample_temperature=config.rollout.temperature,
             logp_bound=learner.logp_bound,
+            reference=load_reference(config, dtype),
         )
 
     def _run(self, resume: Path | None) -> None:
@@ -183,7 +185,6 @@ def _arguments(config: JobConfig, scratch: Path) -> GRPOConfig:
         optim="adamw_torch",
         epsilon=learner.epsilon_low,
         epsilon_high=learner.epsilon_high,
-        beta=learner.kl_beta,
         loss_type=learner.loss_type,
         temperature=config.rollout.temperature,
         bf16=learner.bf16,

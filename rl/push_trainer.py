@@ -3,7 +3,8 @@
 Role: intake of batches, grammar-aware log-probabilities and the off-policy check; loss, clipping, accumulation,
 DeepSpeed, optimiser and checkpoints stay TRL's. Invariants: log-probabilities are of the sampled distribution
 (same grammar mask and temperature), without which TRL's stock forward gives ratio 0 and no gradient; forced
-tokens carry no loss; the shuffle of a batch depends on seed and step alone.
+tokens carry no loss; the shuffle of a batch depends on seed and step alone; the reference of a KL penalty is the
+policy the job started from, also after a resume.
 Rests on TRL 1.16's `_generate_and_score_completions`, `_get_per_token_logps_and_entropies` and
 `_compute_loss`; the version is pinned for that reason.
 """
@@ -17,8 +18,10 @@ import torch
 
 from policy.grammar import Grammar
 from policy.likelihood import masked_log_probs
+from rl.reference import Reference
 from rl.trl_trainer import GRPOTrainer
 
+IMAGE_INPUTS = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
 Intake = Callable[[], dict[str, Any]]
 
 
@@ -36,9 +39,16 @@ class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         grammar: Grammar,
         sample_temperature: float,
         logp_bound: float,
+        reference: Reference | None = None,
         **kw: Any,
     ) -> None:
         super().__init__(*args, **kw)
+        if self.beta:
+            raise ValueError("GRPOConfig.beta must be 0: TRL would load a reference that knows no grammar")
+        if reference is not None:
+            self.beta = reference.beta
+            self.ref_model = self.accelerator.prepare_model(reference.model, evaluation_mode=True)
+        self._kl_phases = reference.phases if reference is not None else ()
         self._intake = intake
         self._grammar = grammar
         self._sample_temperature = sample_temperature
@@ -54,26 +64,26 @@ class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         return batch
 
     def _reference(self, batch: dict[str, Any]) -> torch.Tensor:
-        rows = self.args.per_device_train_batch_size
+        """The reference's log-probabilities [B, L] of the sampled ids, a micro-batch at once."""
+        count, rows = len(batch["phases"]), self.args.per_device_train_batch_size
+        names = ("prompt_ids", "completion_ids", "phases", *IMAGE_INPUTS)
+        each = {
+            name: len(batch[name]) // count for name in names
+        }  # an image tensor has several rows a rollout
         parts = []
-        images = batch["pixel_values"].shape[0] // len(batch["phases"])
         with torch.no_grad():
-            for start in range(0, len(batch["phases"]), rows):
-                part = slice(start, start + rows)
-                counts = batch["num_images"][part]
-                grid = slice(start * counts[0], (start + len(counts)) * counts[0])
-                self._inputs = {"phases": batch["phases"][part]}
-                logps, _, _ = self._get_per_token_logps_and_entropies(
-                    self.ref_model,
-                    torch.cat([batch["prompt_ids"][part], batch["completion_ids"][part]], 1),
-                    torch.cat([batch["prompt_mask"][part], batch["completion_mask"][part]], 1),
-                    batch["completion_ids"].shape[1],
-                    pixel_values=batch["pixel_values"][start * images : (start + len(counts)) * images],
-                    image_grid_thw=batch["image_grid_thw"][grid],
-                    mm_token_type_ids=batch["mm_token_type_ids"][part],
-                )
-                parts.append(logps)
+            for start in range(0, count, rows):
+                part = {n: batch[n][start * each[n] : (start + rows) * each[n]] for n in names}
+                inputs = {name: part[name] for name in IMAGE_INPUTS}
+                inputs["input_ids"] = torch.cat([part["prompt_ids"], part["completion_ids"]], 1)
+                parts.append(self._log_probs(self.ref_model, inputs, part["phases"])[0])
         return torch.cat(parts)
+
+    def _log_probs(
+        self, model: Any, inputs: dict[str, Any], phases: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        with self.accelerator.autocast():
+            return masked_log_probs(model, inputs, phases, self._grammar, self._sample_temperature)
 
     def _get_per_token_logps_and_entropies(
         self,
@@ -88,20 +98,22 @@ class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
         # Rows are right-padded, so causal attention needs no mask; see policy.model_inputs.
         del attention_mask, batch_size, compute_aux_loss
-        wanted = ("pixel_values", "image_grid_thw", "mm_token_type_ids")
-        inputs = {name: images[name] for name in wanted if images.get(name) is not None}
-        with self.accelerator.autocast():
-            logps, entropies = masked_log_probs(
-                model,
-                {"input_ids": input_ids, **inputs},
-                self._inputs["phases"][:, -logits_to_keep:],
-                self._grammar,
-                self._sample_temperature,
-            )
+        inputs = {name: images[name] for name in IMAGE_INPUTS if images.get(name) is not None}
+        phases = self._inputs["phases"][:, -logits_to_keep:]
+        logps, entropies = self._log_probs(model, {"input_ids": input_ids, **inputs}, phases)
+        if self.beta:
+            self._free_of_kl(phases, logps.detach())
         if torch.is_grad_enabled() and self._unchanged_weights():
             mask = (self._inputs["completion_mask"] * self._inputs["tool_mask"]).bool()
             self.check_on_policy(logps, self._inputs["old_per_token_logps"], mask)
         return logps, entropies if compute_entropy else None, None
+
+    def _free_of_kl(self, phases: torch.Tensor, logps: torch.Tensor) -> None:
+        # Where the reference says what the policy says, TRL's estimator and its gradient are exactly 0.
+        held = torch.zeros_like(phases, dtype=torch.bool)
+        for phase in self._kl_phases:
+            held |= phases == phase
+        self._inputs["ref_per_token_logps"] = self._inputs["ref_per_token_logps"].where(held, logps)
 
     def _unchanged_weights(self) -> bool:
         # Only before a step's first update are the learner's weights the ones that sampled the rollouts.

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
 from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
@@ -21,7 +21,8 @@ MIN_RATE = 0.05
 class DataConfig(ConfigModel):
     """Procedural clips. Each split draws from a world seed of its own: train for SFT, pool for GRPO, validation
     for choices, test for figures. folder holds one clip store a split. situations: names to draw from, alike
-    often (`python -m scenes.world --report` lists them); none means all."""
+    often (`python -m scenes.world --report` lists them); none means all. test_round: raise it once the test split
+    has been looked at and anything is changed after that: every round is a world of its own."""
 
     folder: Path = Path("runs/data")
     seed: int = 7
@@ -29,6 +30,7 @@ class DataConfig(ConfigModel):
     pool: PositiveInt = 4_000
     validation: PositiveInt = 256
     test: PositiveInt = 512
+    test_round: NonNegativeInt = 0
     cameras: tuple[str, ...] = ("front_wide", "front_tele")
     frames: PositiveInt = 1
     width: PositiveInt = 96

@@ -14,6 +14,9 @@ from scenes.store import ClipStoreWriter
 from scenes.world import WorldConfig
 from sft.config import SPLITS, DataConfig
 
+ROUND_STRIDE = 1_000_003
+"""Distance of the world seeds of two test rounds: far beyond len(SPLITS) times any sensible `data.seed`."""
+
 
 def rig_of(data: DataConfig) -> CameraRig:
     """Cameras of the clips."""
@@ -25,9 +28,15 @@ def split_store(data: DataConfig, split: str) -> Path:
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}; there are {', '.join(SPLITS)}")
     weights = dict.fromkeys(data.situations, 1.0)
-    world = WorldConfig(seed=data.seed * len(SPLITS) + SPLITS.index(split), weights=weights)
+    world = WorldConfig(seed=world_seed(data, split), weights=weights)
     count = getattr(data, split)
     return ensure_store(data.folder, split, world, count, rig_of(data), data.processes)
+
+
+def world_seed(data: DataConfig, split: str) -> int:
+    """Seed of a split's world; no two splits, and no two rounds of the test split, share one."""
+    seed = data.seed * len(SPLITS) + SPLITS.index(split)
+    return seed + data.test_round * ROUND_STRIDE if split == "test" else seed
 
 
 def recorded_store(data: DataConfig, folder: Path, windows: int) -> Path:

@@ -128,11 +128,12 @@ class Learner:
         inputs, mask = self._maker.model_inputs(clip_ids, ids)
         width = mask.shape[1]
         model = self._trainer.model.eval()
+        inputs = {name: tensor.to(model.device) for name, tensor in inputs.items()}
         logits = model(**inputs, logits_to_keep=width + 1).logits[:, :-1]
         model.train()
         table = torch.log_softmax(logits.float(), -1)
         chosen = table.gather(2, inputs["input_ids"][:, -width:, None]).squeeze(2)
-        return [row[keep].numpy() for row, keep in zip(chosen, mask, strict=True)]
+        return [row[keep].numpy() for row, keep in zip(chosen.cpu(), mask, strict=True)]
 
     def save(self, folder: Path) -> None:
         """Write a resumable learner checkpoint under folder/learner. Call between `train` calls only."""

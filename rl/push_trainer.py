@@ -32,6 +32,8 @@ class OffPolicyError(RuntimeError):
 class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
     """GRPOTrainer whose batches come from `intake`, a callable that blocks until one is there."""
 
+    beta: float
+
     def __init__(
         self,
         *args: Any,
@@ -48,7 +50,8 @@ class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
         if reference is not None:
             self.beta = reference.beta
             self.ref_model = self.accelerator.prepare_model(reference.model, evaluation_mode=True)
-        self._kl_phases = reference.phases if reference is not None else ()
+        held = [int(phase) for phase in reference.phases] if reference is not None else []
+        self._kl_phases = torch.tensor(held, device=self.accelerator.device)
         self._intake = intake
         self._grammar = grammar
         self._sample_temperature = sample_temperature
@@ -57,27 +60,32 @@ class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _generate_and_score_completions(self, inputs: Any) -> dict[str, Any]:
         del inputs
-        batch = self._intake()
+        device = self.accelerator.device
+        batch = {k: v.to(device) if isinstance(v, torch.Tensor) else v for k, v in self._intake().items()}
         torch.manual_seed(batch.pop("shuffle_seed"))
         if self.beta:
             batch["ref_per_token_logps"] = self._reference(batch)
         return batch
 
     def _reference(self, batch: dict[str, Any]) -> torch.Tensor:
-        """The reference's log-probabilities [B, L] of the sampled ids, a micro-batch at once."""
+        """The reference's log-probabilities [B, L] of the sampled ids where it acts, a micro-batch at once."""
         count, rows = len(batch["phases"]), self.args.per_device_train_batch_size
-        names = ("prompt_ids", "completion_ids", "phases", *IMAGE_INPUTS)
-        each = {
-            name: len(batch[name]) // count for name in names
-        }  # an image tensor has several rows a rollout
-        parts = []
+        acts = torch.isin(batch["phases"], self._kl_phases).any(0).nonzero()
+        width = int(acts.max()) + 1 if len(acts) else 1  # what comes later cannot matter to a causal model
+        prompt = batch["prompt_ids"].shape[1]
+        whole = {
+            **batch,
+            "input_ids": torch.cat([batch["prompt_ids"], batch["completion_ids"][:, :width]], 1),
+        }
+        whole["mm_token_type_ids"] = batch["mm_token_type_ids"][:, : prompt + width]
+        each = {name: len(whole[name]) // count for name in ("input_ids", *IMAGE_INPUTS)}  # rows a rollout
+        logps = torch.zeros(batch["phases"].shape, device=self.accelerator.device)
         with torch.no_grad():
             for start in range(0, count, rows):
-                part = {n: batch[n][start * each[n] : (start + rows) * each[n]] for n in names}
-                inputs = {name: part[name] for name in IMAGE_INPUTS}
-                inputs["input_ids"] = torch.cat([part["prompt_ids"], part["completion_ids"]], 1)
-                parts.append(self._log_probs(self.ref_model, inputs, part["phases"])[0])
-        return torch.cat(parts)
+                part = {n: whole[n][start * k : (start + rows) * k] for n, k in each.items()}
+                phases = batch["phases"][start : start + rows, :width]
+                logps[start : start + rows, :width], _ = self._log_probs(self.ref_model, part, phases)
+        return logps
 
     def _log_probs(
         self, model: Any, inputs: dict[str, Any], phases: torch.Tensor
@@ -110,10 +118,8 @@ class PushGRPOTrainer(GRPOTrainer):  # type: ignore[misc]
 
     def _free_of_kl(self, phases: torch.Tensor, logps: torch.Tensor) -> None:
         # Where the reference says what the policy says, TRL's estimator and its gradient are exactly 0.
-        held = torch.zeros_like(phases, dtype=torch.bool)
-        for phase in self._kl_phases:
-            held |= phases == phase
-        self._inputs["ref_per_token_logps"] = self._inputs["ref_per_token_logps"].where(held, logps)
+        acts = torch.isin(phases, self._kl_phases)
+        self._inputs["ref_per_token_logps"] = self._inputs["ref_per_token_logps"].where(acts, logps)
 
     def _unchanged_weights(self) -> bool:
         # Only before a step's first update are the learner's weights the ones that sampled the rollouts.

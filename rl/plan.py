@@ -23,6 +23,7 @@ def plan(config: JobConfig) -> dict[str, Any]:
             "driver": 1,
             "rollout workers": f"{rollout.actors} x {rollout.threads} threads, {rollout.gpus:g} GPUs each",
             "learner": f"{learner.threads} threads, {learner.gpus:g} GPUs",
+            "reference": f"KL x {learner.kl_beta:g} on {learner.kl_on}" if learner.kl_beta else "none",
             "reward servers": ", ".join(servers) or "none (all remote)",
         },
         "ray": config.ray_address or "local",

@@ -33,7 +33,13 @@ class Small:
             "checkpoint_every": 2,
             "data": self.data.model_dump(mode="json"),
             "rollout": {"clips_per_step": 4, "group_size": 4, "threads": 1},
-            "learner": {"micro_batch": 8, "updates_per_step": 2, "threads": 1},
+            "learner": {
+                "micro_batch": 8,
+                "updates_per_step": 2,
+                "threads": 1,
+                "kl_beta": 0.5,
+                "kl_on": "text",
+            },
             "evaluation": {"samples": 2, "low_samples": 2},
             **changes,
         }

@@ -46,6 +46,7 @@ def compose_config(
     vocabulary = spec.vocabulary_ids()
     package = model_type
     space = f"{package}.action_space.UnicycleAccelCurvatureActionSpace"
+    discrete = ActionStatistics(spec.future.mean, spec.future.std)
     config: dict[str, Any] = {
         "architectures": [RELEASE_TYPES[model_type]],
         "model_type": model_type,
@@ -65,10 +66,7 @@ def compose_config(
         "max_pixels": 196608,
         "traj_tokenizer_cfg": {
             "_target_": f"{package}.action_space.DiscreteTrajectoryTokenizer",
-            "action_space_cfg": {
-                "_target_": space,
-                **_statistics(ActionStatistics(spec.future.mean, spec.future.std)),
-            },
+            "action_space_cfg": {"_target_": space, **_statistics(discrete)},
             "dims_min": list(spec.future.low),
             "dims_max": list(spec.future.high),
             "num_bins": spec.future.bins,

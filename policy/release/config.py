@@ -129,7 +129,7 @@ def read_release_config(
         found = _lookup(raw, key)
         if found is not _ABSENT and found != value:
             raise CheckpointError(
-                f"{path} states {key} = {json.dumps(found)}; drop --set {key}={json.dumps(value)}, or correct the file"
+                f"{path} states {key} = {json.dumps(found)}; drop --set {key}=…, or correct the file"
             )
     if class_defaults:
         missing = {key: value for key, value in CLASS_DEFAULTS.items() if _lookup(raw, key) is _ABSENT}

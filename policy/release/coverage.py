@@ -70,7 +70,7 @@ def _mismatch(name: str, due: Expected, tensor: StoredTensor) -> list[Finding]:
         if rows and tensor.shape[0] > due.shape[0]:
             extra = tensor.shape[0] - due.shape[0]
             kind = "padded vocabulary"
-            text = f"{extra} rows beyond the vocabulary of {due.shape[0]}; no id names them: --trim-padding drops them"
+            text = f"{extra} rows beyond the vocabulary of {due.shape[0]}; --trim-padding drops them"
         elif rows:
             kind, text = "short vocabulary", f"{tensor.shape[0]} rows for a vocabulary of {due.shape[0]}"
         found.append(Finding(kind, name, text))

@@ -28,6 +28,7 @@ STAND_IN_NOTE = (
     "tokenizer: stand-in for Qwen's (ids line up, prompts are spelt byte by byte, written text cannot be read); "
     "give Qwen's folder with --base before you judge or train"
 )
+RELEASE_CAMERAS = CameraSpec()
 PROMPT_NOTE = (
     "prompt: this release names each camera and frame in its prompt (include_camera_ids, include_frame_nums); "
     "ar1.json describes the prompt without them, so figures will differ from the release's"
@@ -38,7 +39,7 @@ PROMPT_NOTE = (
 class PolicyOptions:
     """What the release does not state of a policy: the cameras it is shown, the reasoning budget in tokens."""
 
-    cameras: CameraSpec = CameraSpec()
+    cameras: CameraSpec = RELEASE_CAMERAS
     max_text: int = MAX_TEXT
 
 
@@ -124,5 +125,5 @@ def _check_image_ids(base: BaseModel, vocabulary: Vocabulary) -> None:
     for key, value in due.items():
         if base.config.get(key) != value:
             raise CheckpointError(
-                f"{base.origin}: {key} is {base.config.get(key)}, the tokenizer says {value}; they are of two models"
+                f"{base.origin}: {key} is {base.config.get(key)}, the tokenizer says {value}; two models"
             )

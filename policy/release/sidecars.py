@@ -14,7 +14,6 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from policy.embedded import CHAT_TEMPLATE, write_processor
 from policy.release.findings import Finding
 from policy.spec import CameraSpec
 from policy.tokenizer import TOKENIZER_FILE
@@ -29,6 +28,8 @@ SIDECARS = (TOKENIZER_FILE, TOKENIZER_CONFIG, IMAGE_PROCESSOR, VIDEO_PROCESSOR, 
 
 def base_template(base: Path | None) -> str:
     """Chat template of a base folder, in any of its three places; the embedded policy's where there is none."""
+    from policy.embedded import CHAT_TEMPLATE  # brings torch along
+
     if base is None:
         return CHAT_TEMPLATE
     if (base / TEMPLATE).is_file():
@@ -54,6 +55,8 @@ def write_sidecars(
     base: whose image processor and template are taken; pixels: least and most pixels of an image, None for the
     cameras' own; vision: the backbone's vision_config.
     """
+    from policy.embedded import write_processor  # brings torch along
+
     write_processor(folder, cameras)
     tokenizer.save(str(folder / TOKENIZER_FILE))
     (folder / TEMPLATE).write_text(base_template(base))
@@ -68,11 +71,8 @@ def write_sidecars(
             content = json.loads((base / name).read_text())
         if pixels is not None and name == IMAGE_PROCESSOR:
             content["size"] = {"shortest_edge": pixels[0], "longest_edge": pixels[1]}
-            content |= {
-                key: value
-                for key, value in zip(("min_pixels", "max_pixels"), pixels, strict=True)
-                if key in content
-            }
+            older = dict(zip(("min_pixels", "max_pixels"), pixels, strict=True))
+            content |= {key: value for key, value in older.items() if key in content}
         (folder / name).write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -128,7 +128,7 @@ def to_release(
             f"{checkpoint.folder} has no {RELEASE_FOLDER}/{CONFIG_FILE}: it never was a release; "
             "`ar1 checkpoint merge` puts its weights under a release's expert"
         )
-    copies = checked_copies(checkpoint, changes)
+    copies = checked_copies(as_release(checkpoint), changes)
     nbytes = sum(copy.nbytes for copy in copies.values())
     record = read_record(checkpoint)
     planned = by_record(copies, record) if record else None
@@ -140,6 +140,15 @@ def to_release(
         (folder / CONFIG_FILE).write_text(text)
         write_shards(folder, "model", shards, progress, index)
     return Conversion(out, len(copies), nbytes, tuple(notes))
+
+
+def as_release(checkpoint: Checkpoint) -> Checkpoint:
+    """The same tensors, held to what the release's configuration says of dtypes, rows and expert."""
+    if checkpoint.layout is not Layout.POLICY or checkpoint.config is None:
+        return checkpoint
+    expert = checkpoint.has_expert or checkpoint.config.has("expert_cfg")
+    shape = replace(checkpoint.shape, vocabulary=checkpoint.config.whole("vocab_size"))
+    return replace(checkpoint, layout=Layout.RELEASE if expert else Layout.BACKBONE, shape=shape)
 
 
 def _config_text(checkpoint: Checkpoint, changes: Changes, vlm: str | None) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from policy.checkpoint import Checkpoint, Layout
+from policy.checkpoint import Checkpoint
 from policy.checkpoint_convert import UNCHANGED, Changes, Conversion, to_release
 from policy.release.config import CLASS_DEFAULTS
 from policy.release.copying import Progress, same_bytes
@@ -56,8 +56,7 @@ def merge(
     refuse(codec_findings(release, backbone), str(backbone.folder))
     kept = {name: tensor for name, tensor in release.tensors.items() if not name.startswith(BACKBONE_PREFIX)}
     trained = {name: tensor for name, tensor in backbone.tensors.items() if name.startswith(BACKBONE_PREFIX)}
-    layout = Layout.RELEASE if release.layout is Layout.BACKBONE else release.layout
-    joined = replace(release, layout=layout, tensors={**kept, **trained})
+    joined = replace(release, tensors={**kept, **trained})
     written = to_release(joined, out, changes, progress=progress)
     return replace(written, notes=(*written.notes, _changed(release, trained)))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.markup import escape
 
 from rl.commands import checkpoint_options as shared
 from rl.commands.console import console, print_json
@@ -55,7 +56,7 @@ def inspect(
     for key in content["not stated"]:
         console.print(f"[yellow]not stated[/] {key}", soft_wrap=True)
     for line in content["findings"]:
-        console.print(f"[yellow]{line}[/]", soft_wrap=True)
+        console.print(escape(line), style="yellow", soft_wrap=True)
 
 
 @app.command()
@@ -198,4 +199,4 @@ def _show(written: Conversion, as_json: bool) -> None:
     size = f"{written.tensors} tensors, {written.nbytes / 1e6:.1f} MB"
     console.print(f"wrote {written.folder}: {size}", soft_wrap=True)
     for note in written.notes:
-        console.print(f"[yellow]note[/] {note}", soft_wrap=True)
+        console.print(f"[yellow]note[/] {escape(note)}", soft_wrap=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -85,9 +86,11 @@ def show_findings(findings: Sequence[Finding], folder: Path, as_json: bool) -> N
     else:
         for finding in findings:
             style = "red" if finding.error else "yellow"
-            console.print(f"[{style}]{finding.kind}[/] {finding.subject}: {finding.message}", soft_wrap=True)
+            text = escape(f"{finding.subject}: {finding.message}")
+            console.print(f"[{style}]{finding.kind}[/] {text}", soft_wrap=True)
         verdict = "[red]not fit to load[/]" if bad else "[green]whole[/]"
-        console.print(f"{folder}: {verdict}; {len(bad)} errors, {len(findings) - len(bad)} notes")
+        count = f"{len(bad)} errors, {len(findings) - len(bad)} notes"
+        console.print(f"{folder}: {verdict}; {count}", soft_wrap=True)
     if bad:
         raise typer.Exit(1)
 

@@ -59,14 +59,18 @@ def base_vocabulary(tokenizer: Tokenizer, future_bins: int, history_bins: int) -
     )
 
 
-def add_ar1_tokens(tokenizer: Tokenizer, vocabulary: Vocabulary) -> None:
-    """Append trajectory and special tokens in the release's order; raises ValueError if an id does not line up."""
+def add_ar1_tokens(
+    tokenizer: Tokenizer, vocabulary: Vocabulary, specials: tuple[str, ...] = RELEASE_SPECIALS
+) -> None:
+    """Append trajectory and special tokens in the release's order; raises ValueError if an id does not line up.
+
+    specials: names of the special tokens in id order, where a release calls them otherwise.
+    """
     names = trajectory_token_names(vocabulary.future_bins + vocabulary.history_bins)
     tokenizer.add_tokens([AddedToken(name, special=False, normalized=False) for name in names])
-    tokenizer.add_special_tokens(
-        [AddedToken(name, special=True, normalized=False) for name in RELEASE_SPECIALS]
-    )
-    expected = {"<i0>": vocabulary.future_start, "<|answer_end|>": vocabulary.size - 1}
+    tokenizer.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in specials])
+    expected = {"<i0>": vocabulary.future_start, specials[0]: vocabulary.size - len(specials)}
+    expected |= {specials[-1]: vocabulary.size - 1}
     for name, token in expected.items():
         if tokenizer.token_to_id(name) != token:
             raise ValueError(f"{name} got id {tokenizer.token_to_id(name)} instead of {token}")

@@ -1,0 +1,1 @@
+"""Released checkpoints as files: names, shapes, shards, tokenizer and sidecars of NVIDIA's Alpamayo layouts."""

@@ -81,17 +81,18 @@ def hold_at_standstill(accel: ArrayLike, v0: ArrayLike, dt: float = STEP_S) -> n
 
 @lru_cache(maxsize=64)
 def _difference_penalty(n: int, order: int) -> np.ndarray:
-    """Upper bands [order+1, n] (read-only) of D'D for the plain finite difference D of this order on n points."""
+    """D'D as columns [n, order+1] (read-only) for the plain finite difference D of this order on n points:
+    entry [j, k] is (D'D)[j+k, j]."""
     stencil = np.array([1.0])
     for _ in range(order):
         stencil = np.convolve(stencil, [-1.0, 1.0])
-    bands = np.zeros((order + 1, n))
+    columns = np.zeros((n, order + 1))
     for start in range(n - order):
-        for i in range(order + 1):
-            for j in range(i, order + 1):
-                bands[order - (j - i), start + j] += stencil[i] * stencil[j]
-    bands.flags.writeable = False
-    return bands
+        for j in range(order + 1):
+            for i in range(j, order + 1):
+                columns[start + j, i - j] += stencil[i] * stencil[j]
+    columns.flags.writeable = False
+    return columns
 
 
 def solve_banded_batch(bands: np.ndarray, rhs: np.ndarray) -> np.ndarray:
@@ -100,67 +101,72 @@ def solve_banded_batch(bands: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     bands: [..., w+1, n] upper form of LAPACK (diagonal in the last row). rhs: [..., n]. Returns [..., n].
     Raises numpy.linalg.LinAlgError when a pivot is not positive.
     """
-    lead, n = bands.shape[:-2], bands.shape[-1]
-    columns = np.array(np.broadcast_to(rhs, (*lead, n)), dtype=np.float64).reshape(-1, n)
-    upper = np.array(bands, dtype=np.float64).reshape(len(columns), *bands.shape[-2:])
-    return _solve(np.moveaxis(upper, 0, -1).copy(), columns.T.copy()).T.reshape(*lead, n)
+    lead, width, n = bands.shape[:-2], bands.shape[-2] - 1, bands.shape[-1]
+    right = np.array(np.broadcast_to(rhs, (*lead, n)), dtype=np.float64).reshape(-1, n)
+    upper = np.asarray(bands, dtype=np.float64).reshape(len(right), width + 1, n)
+    columns = np.zeros((n, width + 1, len(right)))
+    for k in range(width + 1):
+        columns[: n - k, k] = upper[:, width - k, k:].T
+    return _substitute(_factor(columns), right.T.copy()).T.reshape(*lead, n)
 
 
-def _factor(upper: np.ndarray) -> np.ndarray:
-    """Banded Cholesky factors [w+1, n, ...] of systems [w+1, n, ...] in upper form, which are overwritten.
+def _factor(columns: np.ndarray) -> np.ndarray:
+    """Banded Cholesky factors of systems given as columns, in their place.
 
-    factor[k, i] = L[i, i-k]. The batch is the last axis: each step is then one pass over contiguous numbers,
-    and a sample's bits do not depend on the batch it is in.
+    columns: [n, w+1] or [n, w+1, B], entry [j, k] of A[j+k, j]. Afterwards [j, k] is L[j+k, j], and [j, 0] is
+    1 / L[j, j]. Entries beyond the last row are ignored. The batch is the last axis: each step is a few passes
+    over contiguous numbers, and a sample's bits do not depend on the batch it is in.
     """
-    width, n = upper.shape[0] - 1, upper.shape[1]
-    lower = np.zeros_like(upper)
-    product = np.empty(upper.shape[2:])
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for i in range(n):
-            for k in range(min(width, i), -1, -1):
-                j, value = i - k, upper[width - k, i]
-                for m in range(max(0, i - width), j):
-                    np.multiply(lower[i - m, i], lower[j - m, j], out=product)
-                    value -= product
-                if k == 0:
-                    np.sqrt(value, out=lower[0, i, ...])
-                else:
-                    np.divide(value, lower[0, j], out=lower[k, i, ...])
-    good = np.reshape(lower[0] > 0.0, (n, -1)).all(axis=1)
+    n = len(columns)
+    products = np.empty(columns.shape[1:])
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for j in range(n):
+            pivot = columns[j, 0, ...]
+            np.divide(1.0, np.sqrt(pivot, pivot), pivot)
+            below = columns[j, 1 : n - j]
+            np.multiply(below, pivot, below)
+            for k in range(len(below)):
+                rest = columns[j + 1 + k, : len(below) - k]
+                part = products[: len(rest)]
+                np.multiply(below[k:], below[k], part)
+                np.subtract(rest, part, rest)
+    pivots = columns[:, 0]
+    good = np.reshape((pivots > 0.0) & (pivots < np.inf), (n, -1)).all(axis=1)
     if not good.all():
         raise np.linalg.LinAlgError(f"banded matrix is not positive definite at pivot {int(np.argmin(good))}")
-    return lower
+    return columns
 
 
-def _substitute(lower: np.ndarray, rhs: np.ndarray) -> np.ndarray:
-    """Solutions [n, B] in place of right-hand sides [n, B]; factors [w+1, n] shared, or [w+1, n, B]."""
-    width, n = lower.shape[0] - 1, lower.shape[1]
-    product = np.empty(rhs.shape[1:])
-    for i in range(n):
-        for k in range(1, min(width, i) + 1):
-            np.multiply(lower[k, i], rhs[i - k], out=product)
-            rhs[i] -= product
-        rhs[i] /= lower[0, i]
-    for i in range(n - 1, -1, -1):
-        for k in range(1, min(width, n - 1 - i) + 1):
-            np.multiply(lower[k, i + k], rhs[i + k], out=product)
-            rhs[i] -= product
-        rhs[i] /= lower[0, i]
+def _substitute(factor: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """Solutions [n, B] in place of right-hand sides [n, B]; factors of _factor, [n, w+1] shared or [n, w+1, B]."""
+    n, width = len(factor), factor.shape[1] - 1
+    if factor.ndim == 2:
+        factor = factor[..., None]
+    products, total = np.empty((width, *rhs.shape[1:])), np.empty(rhs.shape[1:])
+    for j in range(n):
+        here, after = rhs[j], rhs[j + 1 : j + 1 + width]
+        np.multiply(here, factor[j, 0], here)
+        part = products[: len(after)]
+        np.multiply(factor[j, 1 : 1 + len(after)], here, part)
+        np.subtract(after, part, after)
+    for j in range(n - 1, -1, -1):
+        here, after = rhs[j], rhs[j + 1 : j + 1 + width]
+        if len(after):
+            part = products[: len(after)]
+            np.multiply(factor[j, 1 : 1 + len(after)], after, part)
+            np.subtract(here, np.add.reduce(part, 0, None, total), here)
+        np.multiply(here, factor[j, 0], here)
     return rhs
 
 
-def _solve(upper: np.ndarray, rhs: np.ndarray) -> np.ndarray:
-    return _substitute(_factor(upper), rhs)
-
-
-def _solve_with_ridge(bands: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
-    """Solve (bands + ridge I) x = rhs; after a failed factorisation the ridge grows tenfold, as in the
-    release. bands: [w+1, n] shared by all right-hand sides [n, B], or [w+1, n, B]."""
+def _solve_with_ridge(columns: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
+    """Solve (A + ridge I) x = rhs [n, B]; after a failed factorisation the ridge grows tenfold, as in the
+    release. columns: of A, [n, w+1] shared by all right-hand sides, or [n, w+1, B]."""
     for _ in range(RIDGE_RETRIES):
-        system = bands.copy()
-        system[-1] += ridge
+        system = columns.copy()
+        system[:, 0] += ridge
         try:
-            return _solve(system, rhs.copy())
+            return _substitute(_factor(system), rhs.copy())
         except np.linalg.LinAlgError:
             ridge *= 10.0
     raise np.linalg.LinAlgError(
@@ -171,19 +177,18 @@ def _solve_with_ridge(bands: np.ndarray, rhs: np.ndarray, ridge: float) -> np.nd
 def _speed_system(
     x: np.ndarray, y: np.ndarray, yaw: np.ndarray, lam: float, dt: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bands [4, n, B] and right-hand side [n, B] of the speed fit through n poses [n, B]."""
-    n = len(yaw)
+    """Columns [n, 4, B] and right-hand side [n, B] of the speed fit through n poses [n, B]."""
     cos, sin = np.cos(yaw), np.sin(yaw)
     dx, dy = 2.0 / dt * np.diff(x, axis=0), 2.0 / dt * np.diff(y, axis=0)
-    bands = np.empty((4, *yaw.shape))
-    bands[...] = (lam / dt**6 * _difference_penalty(n, 3))[..., None]
-    bands[-1, :-1] += 1.0
-    bands[-1, 1:] += 1.0
-    bands[-2, 1:] += cos[:-1] * cos[1:] + sin[:-1] * sin[1:]
+    columns = np.empty((len(yaw), 4, *yaw.shape[1:]))
+    columns[...] = (lam / dt**6 * _difference_penalty(len(yaw), 3))[..., None]
+    columns[:-1, 0] += 1.0
+    columns[1:, 0] += 1.0
+    columns[:-1, 1] += cos[:-1] * cos[1:] + sin[:-1] * sin[1:]
     rhs = np.zeros_like(yaw)
     rhs[:-1] += dx * cos[:-1] + dy * sin[:-1]
     rhs[1:] += dx * cos[1:] + dy * sin[1:]
-    return bands, rhs
+    return columns, rhs
 
 
 def _poses(name: str, poses: ArrayLike, least: int) -> np.ndarray:
@@ -214,8 +219,13 @@ def fitted_speeds(poses: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: flo
     """Speeds [..., n] m/s along a motion, least squares on all its poses [..., n, 3 or 4] of x, y, yaw (a speed
     column is not used)."""
     array = _poses("poses", poses, 4)
-    bands, rhs = _speed_system(*_by_step(array), settings.v_lambda, dt)
-    return _solve_with_ridge(bands, rhs, settings.v_ridge).T.reshape(array.shape[:-1])
+    return _speeds(array, settings, dt).T.reshape(array.shape[:-1])
+
+
+def _speeds(poses: np.ndarray, settings: FitSettings, dt: float) -> np.ndarray:
+    """Speeds [n, B] along checked poses."""
+    columns, rhs = _speed_system(*_by_step(poses), settings.v_lambda, dt)
+    return _solve_with_ridge(columns, rhs, settings.v_ridge)
 
 
 def initial_speed(history: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: float = STEP_S) -> np.ndarray:
@@ -239,45 +249,34 @@ def fit_actions(
     if np.max(np.abs(past[..., -1, :3]), initial=0.0) > 1e-3:
         raise ValueError("history does not end at the origin; transform the clip into its ego frame at t0")
     n, lead = ahead.shape[-2], ahead.shape[:-2]
-    v0 = np.broadcast_to(initial_speed(past, settings, dt), lead).reshape(-1)
+    v0 = np.broadcast_to(_speeds(past, settings, dt)[-1].reshape(past.shape[:-2]), lead).reshape(-1)
     x, y, theta = _by_step(ahead)
     theta = _fitted_yaw(theta, settings, dt)
     yaw, x, y = (np.concatenate([np.zeros((1, len(v0))), part]) for part in (theta, x, y))
     speed = np.concatenate([v0[None], _fitted_future_speeds(x, y, yaw, v0, settings, dt)])
     penalty = _difference_penalty(n, 2)
-    a_bands = settings.a_lambda / dt**4 * penalty
-    a_bands[-1] += 1.0
-    accel = _solve_with_ridge(a_bands, np.diff(speed, axis=0) / dt, settings.a_ridge)
+    columns = settings.a_lambda / dt**4 * penalty
+    columns[:, 0] += 1.0
+    accel = _solve_with_ridge(columns, np.diff(speed, axis=0) / dt, settings.a_ridge)
     step = dt * speed[:-1] + 0.5 * dt * dt * accel
-    k_bands = np.empty((3, *step.shape))
-    k_bands[...] = (settings.kappa_lambda / dt**4 * penalty)[..., None]
-    k_bands[-1] += step**2
-    kappa = _solve_with_ridge(k_bands, step * np.diff(yaw, axis=0), settings.kappa_ridge)
+    columns = np.empty((n, 3, step.shape[1]))
+    columns[...] = (settings.kappa_lambda / dt**4 * penalty)[..., None]
+    columns[:, 0] += step**2
+    kappa = _solve_with_ridge(columns, step * np.diff(yaw, axis=0), settings.kappa_ridge)
     return np.stack([accel.T, kappa.T], axis=-1).reshape(*lead, n, 2)
 
 
 def _fitted_yaw(theta: np.ndarray, settings: FitSettings, dt: float) -> np.ndarray:
     """Smoothed yaw [n, B] of the future, from a known yaw of 0 at t0."""
-    bands = settings.theta_lambda / dt**6 * _difference_penalty(len(theta) + 1, 3)[:, 1:]
-    bands[-1] += 1.0
-    return _solve_with_ridge(_clear_outside(bands), theta, settings.theta_ridge)
+    columns = settings.theta_lambda / dt**6 * _difference_penalty(len(theta) + 1, 3)[1:]
+    columns[:, 0] += 1.0
+    return _solve_with_ridge(columns, theta, settings.theta_ridge)
 
 
 def _fitted_future_speeds(
     x: np.ndarray, y: np.ndarray, yaw: np.ndarray, v0: np.ndarray, settings: FitSettings, dt: float
 ) -> np.ndarray:
     """Speeds [n, B] after t0 through poses [n+1, B], from the known speed v0 [B] at t0."""
-    bands, rhs = _speed_system(x, y, yaw, settings.v_lambda, dt)
-    for k in range(1, 4):  # the known v0 moves to the right-hand side
-        rhs[k] -= bands[3 - k, k] * v0
-    return _solve_with_ridge(_clear_outside(bands[:, 1:]), rhs[1:], settings.v_ridge)
-
-
-def _clear_outside(bands: np.ndarray) -> np.ndarray:
-    """Upper bands [w+1, n, ...] of a trailing submatrix: entries that pointed at the removed first unknown
-    become 0."""
-    out = bands.copy()
-    width = len(bands) - 1
-    for k in range(1, width + 1):
-        out[width - k, :k] = 0.0
-    return out
+    columns, rhs = _speed_system(x, y, yaw, settings.v_lambda, dt)
+    rhs[1:4] -= columns[0, 1:] * v0  # the known v0 moves to the right-hand side
+    return _solve_with_ridge(columns[1:], rhs[1:], settings.v_ridge)

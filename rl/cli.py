@@ -18,7 +18,7 @@ app = typer.Typer(
     help="RL post-training for driving models that reason before they act.\n\n"
     "Start with `ar1 demo`; then copy a file of configs/ and run `ar1 grpo --config FILE`.",
 )
-GROUPS = ("dashboard", "reward", "critic", "checkpoint")
+GROUPS = ("dashboard", "reward", "critic", "checkpoint", "clips")
 COMMANDS = ("sft", "grpo", "evaluate", "doctor", "demo", "report", "rescore")
 
 

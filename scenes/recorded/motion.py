@@ -55,21 +55,27 @@ def rear_axle(centres: np.ndarray, offset: float) -> np.ndarray:
     return out
 
 
-def fit_motions(rear: np.ndarray, limit_m: float) -> list[Motion | Refusal]:
+def fit_motions(
+    rear: np.ndarray, limit_m: float, settings: FitSettings = RECORDED_FIT, reverses: bool = False
+) -> list[Motion | Refusal]:
     """Fit the rear-axle poses [W, H+T, 3] of W windows, whose step H-1 is t0.
 
-    Speed may not fall below zero (recorded cars do not reverse within the noise). Refused when the largest
-    position error exceeds limit_m, or an action leaves the bounds of the action space."""
+    Unless `reverses`, speed may not fall below zero (recorded cars do not reverse within the noise). Refused
+    when the largest position error exceeds limit_m, or an action leaves the bounds of the action space."""
     t0 = HISTORY_STEPS - 1
     xy = to_frame(rear[..., :2], rear[:, t0, None])
     yaw = np.unwrap(rear[..., 2], axis=1)
     local = np.concatenate((xy, (yaw - yaw[:, t0, None])[..., None]), axis=2)
     history, ahead = local[:, :HISTORY_STEPS], local[:, HISTORY_STEPS:]
-    speeds = np.maximum(fitted_speeds(history, RECORDED_FIT), 0.0)
-    actions = fit_actions(history, ahead, RECORDED_FIT)
+    speeds = fitted_speeds(history, settings)
+    actions = fit_actions(history, ahead, settings)
     standing = np.max(np.linalg.norm(xy, axis=2), axis=1) <= STANDING_M
+    if not reverses:
+        speeds = np.maximum(speeds, 0.0)
     speeds[standing], actions[standing] = 0.0, 0.0
-    actions = _hold_curvature(_forward_only(actions, speeds[:, -1]), speeds[:, -1])
+    if not reverses:
+        actions = _forward_only(actions, speeds[:, -1])
+    actions = _hold_curvature(actions, speeds[:, -1])
     future = integrate(actions, speeds[:, -1])
     errors = np.max(np.linalg.norm(future[..., :2] - ahead[..., :2], axis=2), axis=1)
     past = np.concatenate((history, speeds[..., None]), axis=2)
@@ -106,6 +112,6 @@ def _hold_curvature(actions: np.ndarray, v0: np.ndarray) -> np.ndarray:
     out = actions.copy()
     steps = np.arange(actions.shape[1])
     for window, start in zip(out, v0, strict=True):
-        fast = start + np.concatenate(([0.0], np.cumsum(window[:-1, 0]) * STEP_S)) >= SLOW_M_S
+        fast = np.abs(start + np.concatenate(([0.0], np.cumsum(window[:-1, 0]) * STEP_S))) >= SLOW_M_S
         window[:, 1] = np.interp(steps, steps[fast], window[fast, 1]) if fast.any() else 0.0
     return out

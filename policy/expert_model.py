@@ -18,7 +18,8 @@ from transformers import AutoConfig
 from policy.action_features import ACTION_SIZE, ActionInProjection, action_out_projection
 from policy.expert import Expert, SharedPrefix, attention_mask, expert_text_config
 from policy.expert_spec import EXPERT_FOLDER, EXPERT_WEIGHTS, ExpertSpec
-from policy.flow import Integrator, Velocity, flow_loss, guided, interpolate, sample, training_times
+from policy.flow import Velocity, flow_loss, guided, interpolate, sample, training_times
+from policy.flow_options import FlowOptions
 from policy.prefix import Prefix
 
 
@@ -65,22 +66,15 @@ class ExpertModel(nn.Module):
         return flow_loss(self.velocity(interpolate(data, noise, time), time, prefix), data, noise)
 
     @torch.no_grad()
-    def sample(
-        self,
-        prefix: Prefix,
-        noise: torch.Tensor,
-        steps: int,
-        method: Integrator = Integrator.EULER,
-        guidance: float = 1.0,
-    ) -> torch.Tensor:
+    def sample(self, prefix: Prefix, noise: torch.Tensor, options: FlowOptions) -> torch.Tensor:
         """Actions [B, N, T, 2] (acceleration m/s², curvature 1/m) that the flow carries noise of that shape to.
 
         Raises ValueError for fewer than one step, and for guidance other than 1 on an expert that never trained
         without its prefix.
         """
-        free = self._follow(prefix.unseen()) if self.spec.unconditional_share else None
-        velocity = guided(self._follow(prefix), free, guidance)
-        return self.denormalise(sample(velocity, noise, steps, method))
+        self.spec.check(options)
+        velocity = guided(self._follow(prefix), self._follow(prefix.unseen()), options.guidance)
+        return self.denormalise(sample(velocity, noise, options.steps, options.method))
 
     def _follow(self, prefix: Prefix) -> Velocity:
         shared = SharedPrefix(prefix)

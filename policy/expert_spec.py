@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import Field, PositiveInt, ValidationError
 
+from policy.flow_options import FlowOptions
 from policy.spec import SpecModel
 from scenes.trajectory import FUTURE_STEPS
 
@@ -50,6 +51,14 @@ class ExpertSpec(SpecModel):
         folder = policy / EXPERT_FOLDER
         folder.mkdir(parents=True, exist_ok=True)
         (folder / EXPERT_FILE).write_text(self.model_dump_json(indent=1) + "\n")
+
+    def check(self, options: FlowOptions) -> None:
+        """Raise ValueError when this expert cannot be sampled so."""
+        if options.guidance != 1.0 and not self.unconditional_share:
+            raise ValueError(
+                f"guidance {options.guidance:g} needs an expert that was trained without its prefix too; train "
+                "with unconditional_share above 0, or leave guidance at 1"
+            )
 
     @classmethod
     def load(cls, policy: Path) -> ExpertSpec:

@@ -10,29 +10,17 @@ of the release); rectified flow, Liu et al., arXiv 2209.03003.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from itertools import pairwise
 
 import torch
+
+from policy.flow_options import Integrator
 
 Velocity = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """v(x, t) for x: [..., T, 2] and t: 0-dimensional → [..., T, 2]."""
 
 TIME_CONCENTRATION = 1.5
 TIME_SCALE = 0.999
-
-
-class Integrator(StrEnum):
-    """How a sampler follows the velocity. Evaluations a step: Euler 1, midpoint and Heun 2."""
-
-    EULER = "euler"
-    MIDPOINT = "midpoint"
-    HEUN = "heun"
-
-    @property
-    def evaluations(self) -> int:
-        """Network evaluations of one step."""
-        return 1 if self is Integrator.EULER else 2
 
 
 def training_times(uniform: torch.Tensor) -> torch.Tensor:
@@ -59,23 +47,25 @@ def flow_loss(predicted: torch.Tensor, data: torch.Tensor, noise: torch.Tensor) 
     return (predicted.float() - target_velocity(data, noise).float()).square().mean()
 
 
-def guided(conditional: Velocity, unconditional: Velocity | None, scale: float) -> Velocity:
+def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velocity:
     """Classifier-free guidance: u + scale (c - u). With scale 1 the conditional velocity itself, and the other is
-    never evaluated. Raises ValueError when guidance is asked for without an unconditional velocity.
-    """
+    never evaluated."""
     if scale == 1.0:
         return conditional
-    if unconditional is None:
-        raise ValueError(
-            f"guidance {scale:g} needs an expert that was trained without its prefix too; train with "
-            "unconditional_share above 0, or leave guidance at 1"
-        )
 
     def velocity(x: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         free = unconditional(x, time)
         return free + scale * (conditional(x, time) - free)
 
     return velocity
+
+
+def seeded_noise(rows: int, trajectories: int, waypoints: int, seed: int) -> torch.Tensor:
+    """Standard normal [R, N, T, 2]: row r is drawn with seed + r alone, so it does not depend on R."""
+    shape = (trajectories, waypoints, 2)
+    return torch.stack(
+        [torch.randn(shape, generator=torch.Generator().manual_seed(seed + row)) for row in range(rows)]
+    )
 
 
 def sample(velocity: Velocity, noise: torch.Tensor, steps: int, method: Integrator) -> torch.Tensor:

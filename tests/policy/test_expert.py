@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from policy.backbone import load_backbone
 from policy.expert_model import ExpertModel, build_expert
 from policy.expert_spec import EXPERT_FOLDER, EXPERT_WEIGHTS, ExpertSpec, FeatureSpec
-from policy.flow import Integrator
+from policy.flow_options import FlowOptions, Integrator
 from policy.model_inputs import ImageEncoder, backbone_inputs, pad_rows
 from policy.prefix import Prefix, prefill, prefix_of
 from policy.spec import PolicySpec
@@ -132,7 +132,7 @@ def test_kept_buffers_change_nothing(folder: Path, backbone: Any, model: ExpertM
     with torch.no_grad():
         for start, end in pairwise(grid):
             x = x + (end - start) * model.velocity(x, start, prefix)
-    assert torch.allclose(model.sample(prefix, noise(2), 3), model.denormalise(x), atol=1e-6)
+    assert torch.allclose(model.sample(prefix, noise(2), FlowOptions(3)), model.denormalise(x), atol=1e-6)
 
 
 def test_attention_is_bidirectional_and_sees_the_prefix(
@@ -172,9 +172,9 @@ def test_no_gradient_of_the_flow_loss_reaches_the_backbone(
 
 def test_guidance_one_equals_none_and_two_differs(folder: Path, backbone: Any, model: ExpertModel) -> None:
     prefix, start = prefix_for(folder, backbone, [0, 1]), noise(2)
-    plain = model.sample(prefix, start, 2)
-    assert torch.equal(model.sample(prefix, start, 2, guidance=1.0), plain)
-    assert not torch.allclose(model.sample(prefix, start, 2, guidance=2.0), plain, atol=1e-4)
+    plain = model.sample(prefix, start, FlowOptions(2))
+    assert torch.equal(model.sample(prefix, start, FlowOptions(2, guidance=1.0)), plain)
+    assert not torch.allclose(model.sample(prefix, start, FlowOptions(2, guidance=2.0)), plain, atol=1e-4)
 
 
 def test_an_unseen_prefix_is_a_hidden_one(folder: Path, backbone: Any, model: ExpertModel) -> None:
@@ -188,7 +188,7 @@ def test_an_unseen_prefix_is_a_hidden_one(folder: Path, backbone: Any, model: Ex
 def test_guidance_is_refused_for_an_expert_that_always_saw_its_prefix(folder: Path, backbone: Any) -> None:
     strict = build_expert(folder, SPEC.model_copy(update={"unconditional_share": 0.0}), seed=3)
     with pytest.raises(ValueError, match="unconditional_share"):
-        strict.sample(prefix_for(folder, backbone, [0]), noise(1), 2, guidance=1.5)
+        strict.sample(prefix_for(folder, backbone, [0]), noise(1), FlowOptions(2, guidance=1.5))
 
 
 @pytest.mark.parametrize("method", list(Integrator))
@@ -197,9 +197,9 @@ def test_samples_depend_on_the_noise_alone(
 ) -> None:
     prefix = prefix_for(folder, backbone, [0, 1, 2])
     torch.manual_seed(1)
-    first = model.sample(prefix, noise(3), 2, method)
+    first = model.sample(prefix, noise(3), FlowOptions(2, method))
     torch.manual_seed(2)
-    assert torch.equal(model.sample(prefix, noise(3), 2, method), first)
+    assert torch.equal(model.sample(prefix, noise(3), FlowOptions(2, method)), first)
     assert first.shape == (3, 1, 64, 2)
 
 

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 from policy.flow import (
     TIME_SCALE,
-    Integrator,
     Velocity,
     flow_loss,
     guided,
     interpolate,
     sample,
+    seeded_noise,
     target_velocity,
     training_times,
 )
+from policy.flow_options import Integrator
 
 MEAN, SPREAD = 1.5, 0.4
 
@@ -113,6 +114,7 @@ def test_guidance_extrapolates_between_both_velocities() -> None:
     assert torch.allclose(guided(gaussian_velocity, growth, 0.0)(x, time), free)
 
 
-def test_guidance_without_an_unconditional_velocity_names_the_fix() -> None:
-    with pytest.raises(ValueError, match="unconditional_share"):
-        guided(gaussian_velocity, None, 2.0)
+def test_a_row_s_noise_is_its_seed_s_alone() -> None:
+    many = seeded_noise(4, 2, 64, seed=10)
+    assert torch.equal(seeded_noise(1, 2, 64, seed=12)[0], many[2])
+    assert not torch.equal(many[0], many[1])

@@ -42,6 +42,17 @@ class Plans:
 
 
 @dataclass
+class Texts:
+    """R sampled texts of one prompt and the cache they left. state: what each row sampled so far; logits: [R,
+    vocabulary] of each row's next token; prefix: what the expert sees."""
+
+    cache: DynamicCache
+    state: Lockstep
+    logits: torch.Tensor
+    prefix: Prefix
+
+
+@dataclass
 class Stopwatch:
     """Seconds by stage; waits for the device, so that a stage is charged for what it started."""
 
@@ -100,12 +111,36 @@ class Planner:
         """A sampler of R rows."""
         return Lockstep(self.grammar, rows, temperature, torch.Generator().manual_seed(seed))
 
-    def prefix(self, cache: DynamicCache, prompt_length: int, state: Lockstep) -> Prefix:
-        """What the expert sees of a cache: each row up to its own <|traj_future_start|>."""
-        ends = torch.from_numpy(prompt_length + state.cot + 2).to(self.device)
-        return prefix_of(cache, ends, self.backbone.model.rope_deltas)
+    @torch.no_grad()
+    def texts(
+        self, prompt: Prompt, samples: int, temperature: float, seed: int, watch: Stopwatch | None = None
+    ) -> Texts:
+        """Sample texts up to and including <|traj_future_start|>; images and prompt are computed once."""
+        watch = watch or Stopwatch()
+        inputs = self.inputs(prompt)
+        with watch.stage("vision"):
+            seen = self.see(inputs)
+        with watch.stage("prefill"):
+            cache, logits = self.prefill(inputs, seen)
+        state = self.lockstep(samples, temperature, seed)
+        with watch.stage("text"):
+            logits = self._decode(repeat(cache, samples), logits.expand(samples, -1), state, text_only=True)
+        ends = torch.from_numpy(len(prompt.ids) + state.cot + 2).to(self.device)
+        return Texts(cache, state, logits, prefix_of(cache, ends, self.backbone.model.rope_deltas))
 
     @torch.no_grad()
+    def trajectory_tokens(self, texts: Texts) -> None:
+        """Sample every row's own trajectory tokens, from where its text ended."""
+        texts.logits = self._decode(texts.cache, texts.logits, texts.state, text_only=False)
+
+    def completions(self, texts: Texts) -> tuple[Completion, ...]:
+        """What the rows sampled so far, parsed; not valid before trajectory_tokens."""
+        return tuple(self._parse(*texts.state.completion(row)) for row in range(texts.state.rows))
+
+    def noise(self, rows: int, trajectories: int, seed: int) -> torch.Tensor:
+        """Start of the flow [R, N, T, 2]: row r's with seed + r."""
+        return seeded_noise(rows, trajectories, self.expert.spec.waypoints, seed).to(self.device)
+
     def plan(
         self,
         prompt: Prompt,
@@ -121,23 +156,13 @@ class Planner:
         text's own trajectory tokens. Temperature 0 is greedy: every text is the same then, not every flow.
         """
         watch = Stopwatch()
-        inputs = self.inputs(prompt)
-        with watch.stage("vision"):
-            seen = self.see(inputs)
-        with watch.stage("prefill"):
-            cache, logits = self.prefill(inputs, seen)
-        state = self.lockstep(samples, temperature, seed)
-        with watch.stage("text"):
-            logits = self._decode(repeat(cache, samples), logits.expand(samples, -1), state, text_only=True)
+        texts = self.texts(prompt, samples, temperature, seed, watch)
         with watch.stage("flow"):
-            prefix = self.prefix(cache, len(prompt.ids), state)
-            noise = seeded_noise(samples, trajectories, self.expert.spec.waypoints, seed).to(self.device)
-            actions = self.expert.sample(prefix, noise, flow)
+            actions = self.expert.sample(texts.prefix, self.noise(samples, trajectories, seed), flow)
         if discrete:
             with watch.stage("discrete"):
-                self._decode(cache, logits, state, text_only=False)
-        completions = tuple(self._parse(*state.completion(row)) for row in range(samples))
-        return Plans(completions, actions.float().cpu().numpy(), watch.seconds)
+                self.trajectory_tokens(texts)
+        return Plans(self.completions(texts), actions.float().cpu().numpy(), watch.seconds)
 
     def _decode(
         self, cache: DynamicCache, logits: torch.Tensor, state: Lockstep, *, text_only: bool

@@ -11,6 +11,7 @@ out, so the true minimum is a little higher. Checked against torch's own counter
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,16 @@ class PolicyShape:
     def _decode(self, rows: int, before: int, tokens: int) -> Cost:
         attended = before + (tokens + 1) / 2
         return self.text.run(1, attended, self.element, head_tokens=1, rows=rows).times(tokens)
+
+
+def roofline_row(cost: Cost, rates: Rates) -> dict[str, Any]:
+    """Roofline of one stage as plain data: ms, what binds it, GFLOP and MB."""
+    return {
+        "roofline_ms": cost.seconds(rates) * 1e3,
+        "bound": cost.bound(rates),
+        "gflop": cost.flops / 1e9,
+        "mbytes": cost.bytes / 1e6,
+    }
 
 
 def release_shape() -> PolicyShape:

@@ -18,6 +18,7 @@ from policy.flow import seeded_noise
 from policy.flow_options import FlowOptions, Integrator
 from policy.lockstep import feed, repeat
 from policy.planner import Planner
+from policy.prefix import prefix_of
 from policy.roofline import Cost, PolicyShape, Rates, release_shape
 from policy.shape_of import policy_shape
 
@@ -61,8 +62,9 @@ def test_operations_agree_with_torch_s_counter(planner: Planner, tmp_path: Path)
 
     with torch.no_grad():
         measured["text"] = counted(decode)
-        state.cot[:] = TEXT - 2
-        prefix = planner.prefix(cache, len(prompt.ids), state)
+        prefix = prefix_of(
+            cache, torch.full((ROWS,), len(prompt.ids) + TEXT), planner.backbone.model.rope_deltas
+        )
         noise = seeded_noise(ROWS, 1, 64, 0)
         measured["flow"] = counted(
             lambda: planner.expert.sample(prefix, noise, FlowOptions(2, Integrator.HEUN))

@@ -34,22 +34,33 @@ class ExpertModel(nn.Module):
         self.action_out_proj = action_out_projection(spec.hidden)
         self._compiled: Any = None
 
-    def velocity(
-        self, actions: torch.Tensor, time: torch.Tensor, prefix: Prefix, shared: SharedPrefix | None = None
-    ) -> torch.Tensor:
+    def velocity(self, actions: torch.Tensor, time: torch.Tensor, prefix: Prefix) -> torch.Tensor:
         """Predicted velocity [B, N, T, 2] of N noisy normalised trajectories a row; time: [B, N] or 0-dimensional.
 
-        shared: the prefix's buffers, kept over a sampler's steps. Raises ValueError when the count of waypoints is
-        not the expert's.
+        Raises ValueError when the count of waypoints is not the expert's.
         """
-        rows, count, waypoints, _ = actions.shape
+        return self._evaluate(actions, time, SharedPrefix(prefix), *self._view(prefix, actions))
+
+    def _view(self, prefix: Prefix, actions: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor]:
+        """What stays the same from step to step: attention mask, and rotary positions [B, N T]."""
+        _, count, waypoints, _ = actions.shape
         if waypoints != self.spec.waypoints:
             raise ValueError(f"{waypoints} waypoints, but this expert drives {self.spec.waypoints}")
-        tokens = self.action_in_proj(actions, time.expand(rows, count))
         ahead = torch.arange(waypoints, device=actions.device).repeat(count)
-        positions = prefix.position[:, None] + ahead[None]
         mask = attention_mask(prefix.visible, count, waypoints)
-        hidden = self.expert(tokens.flatten(1, 2), shared or SharedPrefix(prefix), mask, positions)
+        return mask, prefix.position[:, None] + ahead[None]
+
+    def _evaluate(
+        self,
+        actions: torch.Tensor,
+        time: torch.Tensor,
+        shared: SharedPrefix,
+        mask: torch.Tensor | None,
+        positions: torch.Tensor,
+    ) -> torch.Tensor:
+        rows, count, waypoints, _ = actions.shape
+        tokens = self.action_in_proj(actions, time.expand(rows, count))
+        hidden = self.expert(tokens.flatten(1, 2), shared, mask, positions)
         return self.action_out_proj(hidden).view(rows, count, waypoints, ACTION_SIZE).to(actions.dtype)
 
     def loss(self, actions: torch.Tensor, prefix: Prefix, draws: int) -> torch.Tensor:
@@ -73,18 +84,19 @@ class ExpertModel(nn.Module):
         without its prefix.
         """
         self.spec.check(options)
-        velocity = guided(self._follow(prefix), self._follow(prefix.unseen()), options.guidance)
+        velocity = guided(self._follow(prefix, noise), self._follow(prefix.unseen(), noise), options.guidance)
         return self.denormalise(sample(velocity, noise, options.steps, options.method))
 
-    def _follow(self, prefix: Prefix) -> Velocity:
-        shared = SharedPrefix(prefix)
-        if not prefix.keys[0].is_cuda:
-            return lambda x, time: self.velocity(x, time, prefix, shared)
+    def _follow(self, prefix: Prefix, noise: torch.Tensor) -> Velocity:
+        mask, positions = self._view(prefix, noise)
+        if not noise.is_cuda:
+            shared = SharedPrefix(prefix)
+            return lambda x, time: self._evaluate(x, time, shared, mask, positions)
         if self._compiled is None:  # CUDA graphs of one evaluation: the loop replays them step after step
-            self._compiled = torch.compile(self.velocity, mode="reduce-overhead")
+            self._compiled = torch.compile(self._evaluate, mode="reduce-overhead")
         compiled = self._compiled
-        # Without kept buffers: a graph replays fixed addresses, and its outputs are overwritten by the next replay.
-        return lambda x, time: compiled(x, time, prefix).clone()
+        # Without kept buffers: a graph replays fixed addresses, and its output is overwritten by the next replay.
+        return lambda x, time: compiled(x, time, SharedPrefix(prefix), mask, positions).clone()
 
     def normalise(self, actions: torch.Tensor) -> torch.Tensor:
         """Actions in m/s² and 1/m → the flow's units."""

@@ -109,7 +109,11 @@ def _table(result: dict[str, Any]) -> Any:
             f"{row['p10_ms']:.2f} – {row['p90_ms']:.2f}" if timed else "–",
             f"{row['roofline_ms']:.3f}",
             row["bound"],
-            f"{row['gflop']:.4g}",
-            f"{row['mbytes']:.4g}",
+            _figure(row["gflop"]),
+            _figure(row["mbytes"]),
         )
     return table
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

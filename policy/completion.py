@@ -25,7 +25,8 @@ class Completion:
     token_ids: [L] int32; logprobs: [L] float32 nats under the distribution that was sampled (after grammar
     mask and temperature; 0 where the grammar left one choice); versions: [L] int32 weight version per token;
     forced: [L] bool, the grammar left one choice (kept out of the loss); bins: [2T] int32 trajectory bins
-    interleaved acceleration, curvature, or None when invalid; reason: why it is invalid.
+    interleaved acceleration, curvature, or None when invalid; reason: why it is invalid; expert_actions: [T, 2]
+    float32 m/s², 1/m that the flow expert gave for this text, which are then what is driven, or None.
     """
 
     token_ids: np.ndarray
@@ -37,6 +38,23 @@ class Completion:
     bins: np.ndarray | None
     valid: bool
     reason: str | None = None
+    expert_actions: np.ndarray | None = None
+
+    @property
+    def learned(self) -> np.ndarray:
+        """[L] bool: tokens that what was rewarded depends on. Forced ones are not among them, nor are trajectory
+        tokens that nobody drove because the expert did."""
+        if self.expert_actions is None or self.bins is None:
+            return ~self.forced
+        text = len(self.token_ids) - len(self.bins) - 2
+        return ~self.forced & (np.arange(len(self.token_ids)) < text)
+
+    @property
+    def trajectory_from(self) -> str | None:
+        """Whose trajectory is driven and rewarded: "discrete", "expert", or None for an invalid completion."""
+        if self.bins is None:
+            return None
+        return "discrete" if self.expert_actions is None else "expert"
 
 
 def parse_completion(
@@ -79,11 +97,21 @@ def parse_completion(
 
 
 def drive(completion: Completion, codec: FutureCodec, speed: float) -> Trajectory | None:
-    """The trajectory of a valid completion from speed m/s at t0; None for an invalid one. Its actions are those
-    driven: with a forward-only codec a braking vehicle ends at a standstill."""
+    """The trajectory of a valid completion from speed m/s at t0; None for an invalid one.
+
+    The flow expert's where the completion carries its actions, else that of its own trajectory tokens.
+    """
     if completion.bins is None:
         return None
-    actions = codec.decode(completion.bins).astype(np.float64)
+    if completion.expert_actions is not None:
+        return drive_actions(completion.expert_actions, codec, speed)
+    return drive_actions(codec.decode(completion.bins), codec, speed)
+
+
+def drive_actions(actions: np.ndarray, codec: FutureCodec, speed: float) -> Trajectory:
+    """The trajectory that actions [T, 2] (m/s², 1/m) lead to from speed m/s at t0. Its actions are those driven:
+    with a forward-only codec a braking vehicle ends at a standstill."""
+    driven = actions.astype(np.float64)
     if codec.forward_only:
-        actions[:, 0] = hold_at_standstill(actions[:, 0], speed)
-    return Trajectory(actions=actions, states=integrate(actions, np.float64(speed)))
+        driven[:, 0] = hold_at_standstill(driven[:, 0], speed)
+    return Trajectory(actions=driven, states=integrate(driven, np.float64(speed)))

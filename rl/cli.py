@@ -19,7 +19,18 @@ app = typer.Typer(
     "Start with `ar1 demo`; then copy a file of configs/ and run `ar1 grpo --config FILE`.",
 )
 GROUPS = ("dashboard", "reward", "critic", "checkpoint", "clips")
-COMMANDS = ("sft", "grpo", "evaluate", "doctor", "demo", "report", "rescore")
+COMMANDS = (
+    "sft",
+    "grpo",
+    "evaluate",
+    "doctor",
+    "demo",
+    "report",
+    "rescore",
+    "drive",
+    "latency",
+    "vision_tokens",
+)
 
 
 def build() -> typer.Typer:

@@ -55,7 +55,7 @@ def start_worker(config: JobConfig, store: Path, policy: Path | None = None) -> 
     actor = ray.remote(RolloutWorker).options(
         num_cpus=rollout.threads, num_gpus=rollout.gpus, runtime_env={"env_vars": environment}
     )
-    return actor.remote((policy or config.policy).resolve(), store.resolve(), options)
+    return actor.remote((policy or config.policy).resolve(), store.resolve(), options, flow=rollout.flow)
 
 
 def start_learner(config: JobConfig, store: Path, scratch: Path, resume: Path | None) -> Any:

@@ -12,6 +12,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
+from policy.flow_options import FlowOptions, Integrator
 from rl.advantages import Combine
 from rl.reward_config import RewardConfig
 from sft.config import DataConfig
@@ -20,7 +21,9 @@ from sft.config import DataConfig
 class RolloutConfig(ConfigModel):
     """Generation. clips_per_step groups of group_size rollouts; actors: vLLM engines placed by Ray; threads:
     OpenMP threads of each on CPU; gpus: GPUs of each (0 is CPU); gpu_memory: share of a GPU's memory it may take;
-    max_model_len: tokens of prompt and completion; deadline_s: for one step's generation."""
+    max_model_len: tokens of prompt and completion; deadline_s: for one step's generation. trajectory_from: whose
+    trajectory is rewarded: that of the completion's own tokens, or the flow expert's for the completion's text (one
+    more prefill of every text and flow_steps evaluations of the expert; the loss is then over the text alone)."""
 
     clips_per_step: PositiveInt = 16
     group_size: PositiveInt = 8
@@ -36,6 +39,17 @@ class RolloutConfig(ConfigModel):
     gpu_memory: float = Field(0.5, gt=0, lt=1)
     start_deadline_s: float = 300.0
     deadline_s: float = 300.0
+    trajectory_from: Literal["discrete", "expert"] = "discrete"
+    flow_steps: PositiveInt = 10
+    flow_method: Integrator = Integrator.EULER
+    flow_guidance: float = 1.0
+
+    @property
+    def flow(self) -> FlowOptions | None:
+        """How the expert drives rollouts; None where their own tokens do."""
+        if self.trajectory_from == "discrete":
+            return None
+        return FlowOptions(self.flow_steps, self.flow_method, self.flow_guidance)
 
 
 class AdvantageConfig(ConfigModel):

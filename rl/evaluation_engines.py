@@ -7,12 +7,14 @@ vocabulary or prompt gets engines of its own.
 
 from __future__ import annotations
 
+import filecmp
 from pathlib import Path
 from typing import Any
 
 import ray
 from safetensors.numpy import load_file
 
+from policy.expert_spec import EXPERT_FILE, EXPERT_FOLDER, EXPERT_WEIGHTS
 from policy.spec import SPEC_FILE
 from rl.cluster import connect, start_worker
 from rl.config import JobConfig
@@ -36,7 +38,7 @@ class EvaluationEngines:
 
     def serve(self, policy: Path) -> Generator:
         """A generator whose workers serve this policy. Raises Ray's GetTimeoutError past the start deadline."""
-        if self._generator is None or self._started is None or not same_shape(self._started, policy):
+        if self._generator is None or self._started is None or not self._fits(self._started, policy):
             self.close()
             self._start(policy)
         elif policy != self._served:
@@ -45,6 +47,11 @@ class EvaluationEngines:
         self._served = policy
         assert self._generator is not None
         return self._generator
+
+    def _fits(self, started: Path, policy: Path) -> bool:
+        # Only the backbone's weights are pushed, so engines that an expert drives are of one expert.
+        flow = self._config.rollout.flow
+        return same_shape(started, policy) and (flow is None or same_expert(started, policy))
 
     def _start(self, policy: Path) -> None:
         connect(self._config)
@@ -78,3 +85,11 @@ def same_shape(one: Path, other: Path) -> bool:
     if not (other / WEIGHTS_FILE).is_file():
         return False
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in SHAPE_FILES)
+
+
+def same_expert(one: Path, other: Path) -> bool:
+    """Whether two policy folders hold the same flow expert. Raises FileNotFoundError where there is none."""
+    return all(
+        filecmp.cmp(one / EXPERT_FOLDER / name, other / EXPERT_FOLDER / name, shallow=False)
+        for name in (EXPERT_FILE, EXPERT_WEIGHTS)
+    )

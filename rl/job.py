@@ -22,6 +22,7 @@ from curation.boltzmann import BoltzmannCurator, CuratorConfig, Draw, disagreeme
 from policy.completion import Completion, drive
 from policy.config_file import config_digest, dump_config
 from policy.engine import Sampling
+from policy.expert_spec import ExpertSpec
 from policy.spec import PolicySpec
 from rl.checkpoint import latest_checkpoint, read_state, write_checkpoint
 from rl.cluster import connect, start_learner, start_worker
@@ -73,6 +74,8 @@ class GrpoJob:
         self._progress = progress or _silent
         spec = PolicySpec.load(config.policy)
         self._codec = spec.future_codec()
+        if config.rollout.flow is not None:  # now, not in an actor whose error would arrive wrapped
+            ExpertSpec.load(config.policy).check(config.rollout.flow)
         self._curator = BoltzmannCurator(
             self._store.ids, CuratorConfig(**config.curator.model_dump()), config.seed
         )
@@ -296,6 +299,6 @@ def _with_disagreement(group: Group, config: JobConfig) -> Group:
     if group.fate is not Fate.TRAINED or len(kept) < 2:
         return group
     rewards = np.array([rollout.total for rollout in kept], float)
-    likelihoods = np.array([r.completion.logprobs[~r.completion.forced].mean() for r in kept], float)
+    likelihoods = np.array([r.completion.logprobs[r.completion.learned].mean() for r in kept], float)
     value = disagreement(rewards, likelihoods, config.curator.beta, config.curator.likelihood_beta)
     return replace(group, disagreement=value)

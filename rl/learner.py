@@ -20,6 +20,7 @@ from transformers import AutoProcessor, TrainerCallback
 from trl import GRPOConfig
 
 from policy.backbone import load_backbone
+from policy.expert_spec import EXPERT_FOLDER
 from rl.config import JobConfig
 from rl.learner_batch import BatchMaker
 from rl.push_trainer import PushGRPOTrainer
@@ -148,6 +149,9 @@ class Learner:
         # Last, because the trainer changed the special tokens of its own copy of the config.
         weights = shutil.ignore_patterns("*.safetensors*")
         shutil.copytree(self._config.policy, folder, dirs_exist_ok=True, ignore=weights)
+        expert = self._config.policy / EXPERT_FOLDER
+        if expert.is_dir():
+            shutil.copytree(expert, folder / EXPERT_FOLDER, dirs_exist_ok=True)
 
     def close(self) -> None:
         """End the trainer thread."""

@@ -54,8 +54,11 @@ class BatchMaker:
         logprobs = np.zeros(mask.shape, np.float32)
         for index, row in enumerate(rows):
             if row.advantage is not None:
-                phases[index, : len(row.token_ids)] = self.grammar.phases(row.token_ids)
-                logprobs[index, : len(row.token_ids)] = row.logprobs
+                length = len(row.token_ids)
+                # Tokens that nobody drove are treated as forced: no logits, no loss.
+                known = self.grammar.phases(row.token_ids)
+                phases[index, :length] = np.where(row.learned, known, Phase.FORCED)
+                logprobs[index, :length] = np.where(row.learned, row.logprobs, 0.0)
         free = torch.from_numpy(phases != Phase.FORCED)
         trained = torch.tensor([row.advantage is not None for row in rows])
         loss_mask = mask & free & trained[:, None]

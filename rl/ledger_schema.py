@@ -58,6 +58,8 @@ ROLLOUT_FIELDS = [
     ("bins", pa.list_(pa.int32())),
     ("valid", pa.bool_()),
     ("reason", pa.string()),
+    ("trajectory_from", pa.string()),
+    ("expert_actions", pa.list_(pa.float32())),
     ("actions", pa.list_(pa.float64())),
     ("states", pa.list_(pa.float64())),
     ("total", pa.float64()),
@@ -66,7 +68,7 @@ ROLLOUT_FIELDS = [
     ("fate_reason", pa.string()),
     ("scores", pa.list_(SCORE_TYPE)),
 ]
-SCHEMA = pa.schema(GROUP_FIELDS + ROLLOUT_FIELDS, metadata={"ar1.ledger": "2"})
+SCHEMA = pa.schema(GROUP_FIELDS + ROLLOUT_FIELDS, metadata={"ar1.ledger": "3"})
 
 IDENTITY_COLUMNS = ("run",)
 TIMING_SCORE_FIELDS = ("attempts", "latency_s", "cached")
@@ -153,6 +155,8 @@ def _rollout_row(rollout: Rollout) -> dict[str, Any]:
         "bins": completion.bins,
         "valid": completion.valid,
         "reason": completion.reason,
+        "trajectory_from": completion.trajectory_from,
+        "expert_actions": None if completion.expert_actions is None else np.ravel(completion.expert_actions),
         "actions": None if trajectory is None else np.ravel(trajectory.actions),
         "states": None if trajectory is None else np.ravel(trajectory.states),
         "total": rollout.total,
@@ -180,6 +184,7 @@ def _score_row(score: Score, share: float | None) -> dict[str, Any]:
 
 def _rollout(row: dict[str, Any]) -> Rollout:
     scores: Sequence[dict[str, Any]] = row["scores"]
+    expert = row.get("expert_actions")  # absent from versions 1 and 2 of the schema
     completion = Completion(
         token_ids=np.asarray(row["token_ids"], np.int32),
         logprobs=np.asarray(row["logprobs"], np.float32),
@@ -190,6 +195,7 @@ def _rollout(row: dict[str, Any]) -> Rollout:
         bins=None if row["bins"] is None else np.asarray(row["bins"], np.int32),
         valid=row["valid"],
         reason=row["reason"],
+        expert_actions=None if expert is None else np.asarray(expert, np.float32).reshape(-1, 2),
     )
     trajectory = None
     if row["actions"] is not None:

@@ -27,6 +27,9 @@ def plan(config: JobConfig) -> dict[str, Any]:
             "reward servers": ", ".join(servers) or "none (all remote)",
         },
         "ray": config.ray_address or "local",
+        "trajectory": f"{rollout.trajectory_from}, {rollout.flow_steps} {rollout.flow_method} steps"
+        if rollout.flow
+        else rollout.trajectory_from,
         "memory_gib": round(rollout.actors * ENGINE_GIB + LEARNER_GIB + SERVER_GIB * len(servers) + 1.0, 1),
         "batch": {
             "rollouts a step": f"{rollout.clips_per_step} x {rollout.group_size} = {config.rollouts_per_step}",

@@ -136,31 +136,36 @@ def _scene(axes: Axes, view: RunView) -> None:
     known = [value for value in values.values() if value is not None]
     title = f"A group at step {step}:\nexpert dashed, samples"
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    for polygon in scene["polygons"]:
-        axes.add_patch(Polygon(_turned(polygon["points"]), **_ROAD[polygon["role"]]))
-    for line in scene["polylines"]:
-        colour, width, dashes = _LINES[line["role"]]
-        axes.plot(*_turned(line["points"]).T, color=colour, lw=width, ls=dashes)
-    for box in scene["boxes"]:
-        if box["poses"][0] is not None:
-            axes.add_patch(Polygon(_turned(_corners(box, box["poses"][0])), fc="#6b7686", ec="none"))
+    draw_surroundings(axes, scene)
     for path in scene["paths"]:
-        points = _turned(np.array(path["states"])[:, :2])
+        points = turned(np.array(path["states"])[:, :2])
         if path["role"] == "sample":
             value = values[path["id"]]
             share = 0.5 if value is None else (value - min(known)) / max(max(known) - min(known), 1e-9)
             axes.plot(*points.T, color="#a9b0bb" if value is None else RAMP(share), lw=2.4, alpha=0.9)
         elif path["role"] == "expert":
             axes.plot(*points.T, color=INK, lw=1.6, ls=(0, (4, 3)), zorder=5)
-    x0, y0, x1, y1 = scene["extent"]
-    axes.set_xlim(-y1, -y0)
-    axes.set_ylim(x0, x1)
-    axes.set_aspect("equal", adjustable="box", anchor="W")
     bar = ScalarMappable(Normalize(min(known), max(known)), RAMP)
     axes.figure.colorbar(bar, ax=axes, label="total reward", shrink=0.5, pad=0.03).outline.set_visible(False)
 
 
-def _turned(points: Any) -> np.ndarray:
+def draw_surroundings(axes: Axes, scene: dict[str, Any]) -> None:
+    """Road and other road users of a scene (rl.bird_eye) at t0, forward up, and the limits of its view."""
+    for polygon in scene["polygons"]:
+        axes.add_patch(Polygon(turned(polygon["points"]), **_ROAD[polygon["role"]]))
+    for line in scene["polylines"]:
+        colour, width, dashes = _LINES[line["role"]]
+        axes.plot(*turned(line["points"]).T, color=colour, lw=width, ls=dashes)
+    for box in scene["boxes"]:
+        if box["poses"][0] is not None:
+            axes.add_patch(Polygon(turned(_corners(box, box["poses"][0])), fc="#6b7686", ec="none"))
+    x0, y0, x1, y1 = scene["extent"]
+    axes.set_xlim(-y1, -y0)
+    axes.set_ylim(x0, x1)
+    axes.set_aspect("equal", adjustable="box", anchor="W")
+
+
+def turned(points: Any) -> np.ndarray:
     """Forward up: picture x is to the right of the ego."""
     array = np.asarray(points, float)
     return np.stack([-array[:, 1], array[:, 0]], axis=1)

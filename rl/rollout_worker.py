@@ -8,18 +8,23 @@ it is never called again. Prompts are built here from the clip store, so that no
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from policy.completion import Completion, parse_completion
 from policy.engine import Request, Sample, Sampling
+from policy.flow_options import FlowOptions
 from policy.prompt import PromptBuilder
 from policy.spec import PolicySpec
 from policy.tokenizer import TextCodec
 from policy.vllm_engine import VllmEngine, VllmOptions
 from scenes.store import ClipStore
+
+if TYPE_CHECKING:
+    from policy.expert_driver import ExpertDriver
 
 
 @dataclass(frozen=True)
@@ -34,15 +39,24 @@ class Dispatch:
 
 
 class RolloutWorker:
-    """Generates groups of one clip store with one engine."""
+    """Generates groups of one clip store with one engine. flow: let the policy's flow expert drive every valid
+    completion; None leaves that to its trajectory tokens."""
 
-    def __init__(self, policy: Path, store: Path, options: VllmOptions, version: int = 0) -> None:
+    def __init__(
+        self,
+        policy: Path,
+        store: Path,
+        options: VllmOptions,
+        version: int = 0,
+        flow: FlowOptions | None = None,
+    ) -> None:
         self._spec = PolicySpec.load(policy)
         self._text = TextCodec.load(policy)
         self._prompts = PromptBuilder(self._spec, self._text)
         self._grammar = self._spec.grammar()
         self._stores = {store: ClipStore.open(store)}
         self._store = self._stores[store]
+        self._expert = None if flow is None else _expert(policy, flow, options)
         self._engine = VllmEngine(policy, options, version)
 
     def ready(self) -> int:
@@ -67,8 +81,21 @@ class RolloutWorker:
             )
             for dispatch in dispatches
         ]
+        waiting = {request.request_id: request for request in requests}
         for group_id, samples in self._engine.generate(requests):
-            yield group_id, [self._parse(sample) for sample in samples]
+            request = waiting.pop(group_id)
+            yield group_id, self._driven(request, [self._parse(sample) for sample in samples])
+
+    def _driven(self, request: Request, completions: list[Completion]) -> list[Completion]:
+        """The completions, with the expert's actions on the valid ones where the expert drives."""
+        valid = [index for index, completion in enumerate(completions) if completion.valid]
+        if self._expert is None or not valid:
+            return completions
+        seeds = [request.seed + index for index in valid]
+        rows = [completions[index].token_ids for index in valid]
+        for index, actions in zip(valid, self._expert.actions(request.prompt, rows, seeds), strict=True):
+            completions[index] = replace(completions[index], expert_actions=actions)
+        return completions
 
     def _parse(self, sample: Sample) -> Completion:
         return parse_completion(
@@ -81,7 +108,9 @@ class RolloutWorker:
         )
 
     def update_weights(self, weights: Mapping[str, np.ndarray], version: int) -> int:
-        """Serve new weights; returns the version now served."""
+        """Serve new weights, to the expert's backbone too; returns the version now served."""
+        if self._expert is not None:
+            self._expert.update_weights(weights)
         self._engine.update_weights(weights, version)
         return self._engine.version
 
@@ -96,5 +125,15 @@ class RolloutWorker:
         return self._engine.prompt_ids(Request("prompt", prompt, 1, 0, Sampling()))
 
     def metrics(self) -> dict[str, float]:
-        """The engine's counters."""
-        return self._engine.metrics()
+        """The engine's counters, and the expert's."""
+        return self._engine.metrics() | ({} if self._expert is None else self._expert.metrics())
+
+
+def _expert(policy: Path, flow: FlowOptions, options: VllmOptions) -> ExpertDriver:
+    # Here, because importing this module must stay light and torch's threads are set in the actor.
+    import torch
+
+    from policy.expert_driver import ExpertDriver
+
+    torch.set_num_threads(options.threads)
+    return ExpertDriver(policy, flow, "cuda" if torch.cuda.is_available() else "cpu")

@@ -17,11 +17,13 @@ from rl.rollout import Fate, Group
 
 @dataclass(frozen=True)
 class Row:
-    """One completion to learn from. token_ids, logprobs: [L]; advantage None marks an empty row."""
+    """One completion to learn from. token_ids, logprobs: [L]; learned: [L] bool, tokens in the loss; advantage None
+    marks an empty row."""
 
     clip_id: str
     token_ids: np.ndarray
     logprobs: np.ndarray
+    learned: np.ndarray
     advantage: float | None
 
 
@@ -49,6 +51,7 @@ def make_batch(step: int, groups: Sequence[Group]) -> TrainingBatch:
                     clip_id=group.clip_id,
                     token_ids=rollout.completion.token_ids,
                     logprobs=rollout.completion.logprobs,
+                    learned=rollout.completion.learned,
                     advantage=rollout.advantage if trained else None,
                 )
             )

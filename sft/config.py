@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
+from policy.expert_spec import FeatureSpec
 from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
 
 SPLITS = ("train", "pool", "validation", "test")
@@ -61,29 +62,57 @@ class PolicyConfig(ConfigModel):
         return CameraSpec(names=data.cameras, frames=data.frames, width=data.width, height=data.height)
 
 
+class ExpertStageConfig(ConfigModel):
+    """The flow expert of an "expert" stage. hidden, feed_forward, heads: its widths (layers, KV heads and head
+    size are the backbone's); draws: flow times and noises an example, which share its prefix;
+    unconditional_share: of rows that see no prefix, so that guidance is possible; cotrain: train the backbone on
+    its own loss beside it; stop_gradient: the flow loss does not reach a backbone that is trained too (the
+    release)."""
+
+    hidden: PositiveInt = 64
+    feed_forward: PositiveInt = 192
+    heads: PositiveInt = 4
+    features: FeatureSpec = FeatureSpec(hidden=128, max_frequency=16.0)
+    draws: PositiveInt = 4
+    unconditional_share: float = Field(0.0, ge=0, lt=1)
+    cotrain: bool = False
+    stop_gradient: bool = True
+
+    @model_validator(mode="after")
+    def _someone_is_trained(self) -> ExpertStageConfig:
+        if not self.stop_gradient and not self.cotrain:
+            raise ValueError(
+                "stop_gradient: false sends the flow loss into a frozen backbone; set cotrain: true as well"
+            )
+        return self
+
+
 class StageConfig(ConfigModel):
     """One supervised stage. kind: "vision" warms the vision tower up (policies from scratch only), "text" stops
     after the reasoning (otherwise 128 copy-like tokens drown the images), "action" trains the trajectory without
-    reasoning (the release's stage 1), "joint" trains reasoning then trajectory (stage 2). wording: "canonical"
-    says each decision in one way only. The rate warms up over `warmup` of the steps, then falls as a
-    cosine to MIN_RATE of its peak."""
+    reasoning (the release's stage 1), "joint" trains reasoning then trajectory (stage 2), "expert" trains the flow
+    expert on the backbone's cache (last of all). wording: "canonical" says each decision in one way only. The rate
+    warms up over `warmup` of the steps, then falls as a cosine to MIN_RATE of its peak."""
 
-    kind: Literal["vision", "text", "action", "joint"]
+    kind: Literal["vision", "text", "action", "joint", "expert"]
     steps: PositiveInt
     wording: Literal["varied", "canonical"] = "varied"
     batch_size: PositiveInt = 32
     learning_rate: float = Field(1e-3, gt=0)
     warmup: float = Field(0.03, ge=0, lt=1)
     text_weight: float = Field(0.9, ge=0)
+    expert: ExpertStageConfig = ExpertStageConfig()
 
 
 class SftConfig(ConfigModel):
-    """Supervised training from scratch to a policy folder. checkpoint_every and log_every are in steps."""
+    """Supervised training to a policy folder. start: policy folder to go on from; None builds `policy` from
+    scratch. checkpoint_every and log_every are in steps."""
 
     name: str = "sft"
     runs: Path = Path("runs")
     seed: int = 0
     threads: PositiveInt = 2
+    start: Path | None = None
     data: DataConfig = DataConfig()
     policy: PolicyConfig = PolicyConfig()
     noise: NoiseConfig = NoiseConfig()
@@ -101,7 +130,11 @@ class SftConfig(ConfigModel):
     @model_validator(mode="after")
     def _some_stage(self) -> SftConfig:
         if not self.stages:
-            raise ValueError("stages is empty: name at least one of text, action, joint")
+            raise ValueError("stages is empty: name at least one of text, action, joint, expert")
+        if any(stage.kind == "expert" for stage in self.stages[:-1]):
+            raise ValueError(
+                "the expert stage must be last: a backbone that changes afterwards leaves it stale"
+            )
         return self
 
     @property

@@ -48,7 +48,7 @@ def canonical(clip: Clip) -> str:
 
 
 class Examples:
-    """Prompts and demonstration targets of one clip store."""
+    """Prompts and demonstration targets of one clip store. actions: [clips, T, 2] m/s², 1/m, as demonstrated."""
 
     def __init__(
         self,
@@ -65,7 +65,8 @@ class Examples:
         clips = [store[index] for index in range(len(store))]
         self._names = store.rig.names
         self._prompts = builder.ids(np.stack([clip.ego_history for clip in clips]))
-        bins = codec.encode(np.stack([demo.actions for demo in demonstrations]))
+        self.actions = np.stack([demo.actions for demo in demonstrations])
+        bins = codec.encode(self.actions)
         self._bins = bins + self.vocabulary.future_start
         self._texts = [np.asarray(text.encode(demo.text), np.int32) for demo in demonstrations]
         self._canonical = [np.asarray(text.encode(canonical(clip)), np.int32) for clip in clips]

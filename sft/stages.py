@@ -1,6 +1,7 @@
 """All supervised stages, from clips to a policy folder.
 
-Role: builds the embedded policy and its data, runs the stages in order, and checks that images matter.
+Role: builds the embedded policy (or goes on from a given one) and its data, runs the stages in order, and checks
+that images matter.
 Invariants: a finished stage is not run again, an interrupted one resumes; `policy/` appears only when the last
 stage is done; validation clips are never trained on.
 """
@@ -19,6 +20,7 @@ import torch
 from policy.backbone import Backbone, load_backbone
 from policy.config_file import dump_config
 from policy.embedded import build_embedded
+from policy.expert_model import ExpertModel
 from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
 from policy.spec import PolicySpec
@@ -30,6 +32,7 @@ from sft.config import SftConfig, StageConfig
 from sft.corpus import corpus
 from sft.data import split_store
 from sft.examples import Examples, Section
+from sft.expert_stage import expert_figures, run_expert_stage, start_expert
 from sft.loss import section_losses
 from sft.trainer import Collator, run_stage
 from sft.vision import warm_up
@@ -66,44 +69,63 @@ def run_sft(config: SftConfig) -> Path:
     validation = ClipStore.open(split_store(config.data, "validation"))
     start = folder / "start"
     if not (start / "model.safetensors").is_file():
-        _build(config, start)
+        _start(config, start)
     text = TextCodec.load(start)
     builder = PromptBuilder(PolicySpec.load(start), text)
     encoder = ImageEncoder(start)
     examples = Examples(train, list(demonstrations(train, config)), builder, text)
     held_out = Examples(validation, list(clean_demonstrations(validation)), builder, text)
-    model = load_backbone(start)
+    model, expert = load_backbone(start), None
     for index, stage in enumerate(config.stages):
         stage_folder = folder / f"stage-{index}-{stage.kind}"
         done = stage_folder / "done"
         if done.is_dir():
             model = load_backbone(done)
+            expert = ExpertModel.load(done) if stage.kind == "expert" else None
             continue
         if stage.kind == "vision":
             stage_folder.mkdir(exist_ok=True)
             report = warm_up(model, builder, encoder, train, validation, config, stage)
+        elif stage.kind == "expert":
+            expert = start_expert(start, stage.expert, examples.actions, config.seed)
+            run_expert_stage(model, expert, examples, encoder, config, stage, stage_folder)
+            report = expert_figures(model, expert, held_out, encoder, config.validation_clips, config.seed)
         else:
             run_stage(model, examples, encoder, config, stage, stage_folder)
             report = images_matter(model, held_out, encoder, stage, config.validation_clips)
         with (folder / "validation.jsonl").open("a") as file:
             file.write(json.dumps({"stage": stage_folder.name, **report}) + "\n")
-        _save_whole(model, done)
+        _save_whole(model, expert, done)
     loss_curve(folder)
     partial = folder / ".policy"
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(start, partial)
-    model.save_pretrained(partial)
+    _save(model, expert, partial)
     partial.rename(final)
     return final
 
 
-def _save_whole(model: Backbone, folder: Path) -> None:
+def _save(model: Backbone, expert: ExpertModel | None, folder: Path) -> None:
+    model.save_pretrained(folder)
+    if expert is not None:
+        expert.save(folder)
+
+
+def _save_whole(model: Backbone, expert: ExpertModel | None, folder: Path) -> None:
     partial = folder.with_name("." + folder.name)
-    model.save_pretrained(partial)
+    _save(model, expert, partial)
     partial.rename(folder)
 
 
-def _build(config: SftConfig, folder: Path) -> None:
+def _start(config: SftConfig, folder: Path) -> None:
+    """The policy folder that the first stage starts from: a copy of the configured one, or one from scratch."""
+    if config.start is not None:
+        PolicySpec.load(config.start)
+        partial = folder.with_name(".start")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(config.start, partial)
+        partial.rename(folder)
+        return
     policy = config.policy
     build_embedded(
         folder,
@@ -150,21 +172,27 @@ def images_matter(
 
 
 def loss_curve(folder: Path) -> Path:
-    """Draw losses.jsonl as loss_curve.png: loss of each section over all stages."""
+    """Draw losses.jsonl as loss_curve.png: loss of each section, and of the flow, over all stages."""
     from matplotlib import pyplot
 
     rows = [json.loads(line) for line in (folder / "losses.jsonl").read_text().splitlines()]
     stages = list(dict.fromkeys(row["stage"] for row in rows))
     figure, axis = pyplot.subplots(figsize=(8, 4), dpi=120)
-    for name, colour in (("text/nll", "#7a5cc9"), ("trajectory/nll", "#2f7dd1")):
+    series = (("text/nll", "#7a5cc9"), ("trajectory/nll", "#2f7dd1"), ("flow/loss", "#2a9d7c"))
+    for name, colour in series:
         offset, xs, ys = 0.0, [], []
         for stage in stages:
             mine = [row for row in rows if row["stage"] == stage]
             xs += [offset + row["step"] for row in mine if name in row]
             ys += [row[name] for row in mine if name in row]
             offset += max(row["step"] for row in mine)
-        axis.plot(xs, ys, color=colour, label=name)
-    axis.set(xlabel="optimiser step over all stages", ylabel="nats per token", title=" → ".join(stages))
+        if xs:
+            axis.plot(xs, ys, color=colour, label=name)
+    axis.set(
+        xlabel="optimiser step over all stages",
+        ylabel="nats per token; flow: squared error",
+        title=" → ".join(stages),
+    )
     axis.legend()
     axis.grid(alpha=0.3)
     path = folder / "loss_curve.png"

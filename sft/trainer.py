@@ -8,7 +8,7 @@ resumes from its last checkpoint.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from policy.prompt import Prompt
 from policy.vocabulary import Vocabulary
 from sft.config import MIN_RATE, SftConfig, StageConfig
 from sft.examples import Examples, Section
-from sft.loss import combine, section_losses
+from sft.loss import SectionLosses, combine, section_losses
 
 
 class Indices(Dataset):  # type: ignore[type-arg]
@@ -70,14 +70,38 @@ class Collator:
         return {**inputs, "sections": sections.ids}
 
 
-class StageTrainer(Trainer):
+class MeansTrainer(Trainer):
+    """Trainer that logs, beside its own figures, the means of whatever was observed since the last log."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._observed: dict[str, list[float]] = {}
+
+    def observe(self, figures: Mapping[str, torch.Tensor]) -> None:
+        """Figures of one batch by name."""
+        for name, value in figures.items():
+            self._observed.setdefault(name, []).append(float(value.detach()))
+
+    def observe_sections(self, losses: SectionLosses) -> None:
+        """Loss and token accuracy of each section of one batch."""
+        for section, (loss, accuracy) in losses.items():
+            name = section.name.lower()
+            self.observe({f"{name}/nll": loss, f"{name}/accuracy": accuracy})
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the means since the last log."""
+        means = {name: float(np.mean(values)) for name, values in self._observed.items()}
+        self._observed.clear()
+        super().log({**logs, **means}, start_time)
+
+
+class StageTrainer(MeansTrainer):
     """Trainer with the section loss; logs loss and token accuracy of each section."""
 
     def __init__(self, *args: Any, text_weight: float, vocabulary: Vocabulary, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._vocabulary = vocabulary
         self._text_weight = text_weight
-        self._sections: dict[str, list[float]] = {}
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
@@ -86,18 +110,9 @@ class StageTrainer(Trainer):
         del num_items_in_batch
         sections = inputs.pop("sections")
         losses = section_losses(model, inputs, sections, self._vocabulary)
-        for section, (loss, accuracy) in losses.items():
-            name = section.name.lower()
-            self._sections.setdefault(f"{name}/nll", []).append(float(loss.detach()))
-            self._sections.setdefault(f"{name}/accuracy", []).append(float(accuracy))
+        self.observe_sections(losses)
         total = combine(losses, self._text_weight)
         return (total, None) if return_outputs else total
-
-    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
-        """Add the section means since the last log."""
-        means = {name: float(np.mean(values)) for name, values in self._sections.items()}
-        self._sections.clear()
-        super().log({**logs, **means}, start_time)
 
 
 class MetricsFile(TrainerCallback):
@@ -115,12 +130,9 @@ class MetricsFile(TrainerCallback):
             file.write(json.dumps({"stage": self.stage, "step": state.global_step, **(logs or {})}) + "\n")
 
 
-def run_stage(
-    model: Any, examples: Examples, encoder: ImageEncoder, config: SftConfig, stage: StageConfig, folder: Path
-) -> None:
-    """Train one stage in place, resuming from `folder`'s last checkpoint when there is one."""
-    cpu = not torch.cuda.is_available()
-    arguments = TrainingArguments(
+def training_arguments(config: SftConfig, stage: StageConfig, folder: Path) -> TrainingArguments:
+    """Optimiser, schedule, logging and checkpoints of a stage, in Trainer's terms."""
+    return TrainingArguments(
         output_dir=str(folder),
         max_steps=stage.steps,
         per_device_train_batch_size=stage.batch_size,
@@ -137,20 +149,31 @@ def run_stage(
         save_total_limit=2,
         seed=config.seed,
         data_seed=config.seed,
-        use_cpu=cpu,
+        use_cpu=not torch.cuda.is_available(),
         remove_unused_columns=False,
         dataloader_num_workers=0,
         report_to=[],
         disable_tqdm=False,
     )
+
+
+def run_stage(
+    model: Any, examples: Examples, encoder: ImageEncoder, config: SftConfig, stage: StageConfig, folder: Path
+) -> None:
+    """Train one stage in place, resuming from `folder`'s last checkpoint when there is one."""
     trainer = StageTrainer(
         model=model,
-        args=arguments,
+        args=training_arguments(config, stage, folder),
         train_dataset=Indices(len(examples)),
         data_collator=Collator(examples, encoder, stage.kind, wording=stage.wording),
         callbacks=[MetricsFile(folder.parent / "losses.jsonl", folder.name)],
         text_weight=stage.text_weight,
         vocabulary=examples.vocabulary,
     )
+    train(trainer, folder)
+
+
+def train(trainer: Trainer, folder: Path) -> None:
+    """Run a trainer to its end, from `folder`'s last checkpoint when there is one."""
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     trainer.train(resume_from_checkpoint=last)

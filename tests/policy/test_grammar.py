@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +34,22 @@ def test_phases_force_the_end_of_reasoning_at_the_budget() -> None:
     phases = GRAMMAR.phases(ids)
     assert phases[6] == Phase.FORCED
     assert GRAMMAR.phases(completion([1] * 5))[5] == Phase.TEXT
+
+
+def test_only_the_text_is_learned_from_where_the_expert_drove() -> None:
+    own = parse(completion([1, 2, 3], [7, 0, 1, 2]))
+    driven = replace(own, expert_actions=np.array([[-1.0, 0.01], [0.5, 0.0]], np.float32))
+    assert own.learned.tolist() == [True] * 4 + [False] + [True] * 4 + [False]
+    assert driven.learned.tolist() == [True] * 4 + [False] * 6
+    assert (own.trajectory_from, driven.trajectory_from) == ("discrete", "expert")
+    codec = FutureCodec(bins=8)
+    trajectory = drive(driven, codec, speed=5.0)
+    assert trajectory is not None
+    assert np.array_equal(trajectory.actions, driven.expert_actions.astype(float))
+    assert not np.allclose(trajectory.states, drive(own, codec, speed=5.0).states)
+    invalid = parse(np.array([1, 2]))
+    assert invalid.trajectory_from is None
+    assert invalid.learned.tolist() == [True, True]
 
 
 V = VOCABULARY

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rl.evaluation_engines import same_shape
+from rl.evaluation_engines import same_expert, same_shape
 
 
 def policy(folder: Path, weights: bytes, bins: int) -> Path:
@@ -26,3 +26,13 @@ def test_sharded_weights_get_engines_of_their_own(tmp_path: Path) -> None:
     sharded = policy(tmp_path / "sharded", b"1", 256)
     (sharded / "model.safetensors").rename(sharded / "model-00001-of-00002.safetensors")
     assert not same_shape(base, sharded)
+
+
+def test_engines_that_an_expert_drives_are_of_one_expert(tmp_path: Path) -> None:
+    folders = [policy(tmp_path / name, b"1", 256) for name in ("base", "copy", "other")]
+    for folder, weights in zip(folders, (b"e1", b"e1", b"e2"), strict=True):
+        (folder / "expert").mkdir()
+        (folder / "expert" / "expert.json").write_text("{}")
+        (folder / "expert" / "model.safetensors").write_bytes(weights)
+    assert same_expert(folders[0], folders[1])
+    assert not same_expert(folders[0], folders[2])

@@ -96,6 +96,7 @@ def rollouts(draw: st.DrawFn, index: int) -> Rollout:
             bins=draw(hnp.arrays(np.int32, 4)) if valid else None,
             valid=valid,
             reason=None if valid else draw(names),
+            expert_actions=draw(st.none() | hnp.arrays(np.float32, (3, 2))) if valid else None,
         ),
         trajectory=Trajectory(draw(hnp.arrays(np.float64, (2, 2))), draw(hnp.arrays(np.float64, (2, 4))))
         if valid

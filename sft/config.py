@@ -12,8 +12,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
 from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
+from sft.options import ExecutionConfig, LoraOptions
 
 SPLITS = ("train", "pool", "validation", "test")
+SEQUENCE_KINDS = ("text", "action", "joint")
 MIN_RATE = 0.05
 """Where a stage's cosine ends, as a share of its peak learning rate."""
 
@@ -66,7 +68,7 @@ class StageConfig(ConfigModel):
     after the reasoning (otherwise 128 copy-like tokens drown the images), "action" trains the trajectory without
     reasoning (the release's stage 1), "joint" trains reasoning then trajectory (stage 2). wording: "canonical"
     says each decision in one way only. The rate warms up over `warmup` of the steps, then falls as a
-    cosine to MIN_RATE of its peak."""
+    cosine to MIN_RATE of its peak. lora: train adapters and merge them when the stage is done."""
 
     kind: Literal["vision", "text", "action", "joint"]
     steps: PositiveInt
@@ -75,15 +77,18 @@ class StageConfig(ConfigModel):
     learning_rate: float = Field(1e-3, gt=0)
     warmup: float = Field(0.03, ge=0, lt=1)
     text_weight: float = Field(0.9, ge=0)
+    lora: LoraOptions | None = None
 
 
 class SftConfig(ConfigModel):
-    """Supervised training from scratch to a policy folder. checkpoint_every and log_every are in steps."""
+    """Supervised training to a policy folder. start: policy folder to go on from; None builds `policy` from
+    scratch. checkpoint_every and log_every are in steps."""
 
     name: str = "sft"
     runs: Path = Path("runs")
     seed: int = 0
     threads: PositiveInt = 2
+    start: Path | None = None
     data: DataConfig = DataConfig()
     policy: PolicyConfig = PolicyConfig()
     noise: NoiseConfig = NoiseConfig()
@@ -97,11 +102,21 @@ class SftConfig(ConfigModel):
     checkpoint_every: PositiveInt = 400
     log_every: PositiveInt = 20
     validation_clips: PositiveInt = 192
+    execution: ExecutionConfig = ExecutionConfig()
 
     @model_validator(mode="after")
     def _some_stage(self) -> SftConfig:
         if not self.stages:
             raise ValueError("stages is empty: name at least one of text, action, joint")
+        return self
+
+    @model_validator(mode="after")
+    def _stages_can_run_so(self) -> SftConfig:
+        for stage in self.stages:
+            if stage.kind in SEQUENCE_KINDS:
+                self.execution.cut(stage.batch_size)
+            elif stage.lora is not None:
+                raise ValueError(f"a {stage.kind} stage takes no lora; {', '.join(SEQUENCE_KINDS)} do")
         return self
 
     @property

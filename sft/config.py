@@ -13,8 +13,10 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from policy.config_file import ConfigModel
 from policy.expert_spec import FeatureSpec
 from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
+from sft.options import ExecutionConfig, LoraOptions
 
 SPLITS = ("train", "pool", "validation", "test")
+SEQUENCE_KINDS = ("text", "action", "joint")
 MIN_RATE = 0.05
 """Where a stage's cosine ends, as a share of its peak learning rate."""
 
@@ -92,7 +94,8 @@ class StageConfig(ConfigModel):
     after the reasoning (otherwise 128 copy-like tokens drown the images), "action" trains the trajectory without
     reasoning (the release's stage 1), "joint" trains reasoning then trajectory (stage 2), "expert" trains the flow
     expert on the backbone's cache (last of all). wording: "canonical" says each decision in one way only. The rate
-    warms up over `warmup` of the steps, then falls as a cosine to MIN_RATE of its peak."""
+    warms up over `warmup` of the steps, then falls as a cosine to MIN_RATE of its peak. lora: train adapters and
+    merge them when the stage is done."""
 
     kind: Literal["vision", "text", "action", "joint", "expert"]
     steps: PositiveInt
@@ -102,6 +105,7 @@ class StageConfig(ConfigModel):
     warmup: float = Field(0.03, ge=0, lt=1)
     text_weight: float = Field(0.9, ge=0)
     expert: ExpertStageConfig = ExpertStageConfig()
+    lora: LoraOptions | None = None
 
 
 class SftConfig(ConfigModel):
@@ -126,6 +130,7 @@ class SftConfig(ConfigModel):
     checkpoint_every: PositiveInt = 400
     log_every: PositiveInt = 20
     validation_clips: PositiveInt = 192
+    execution: ExecutionConfig = ExecutionConfig()
 
     @model_validator(mode="after")
     def _some_stage(self) -> SftConfig:
@@ -135,6 +140,15 @@ class SftConfig(ConfigModel):
             raise ValueError(
                 "the expert stage must be last: a backbone that changes afterwards leaves it stale"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _stages_can_run_so(self) -> SftConfig:
+        for stage in self.stages:
+            if stage.kind in SEQUENCE_KINDS:
+                self.execution.cut(stage.batch_size)
+            elif stage.lora is not None:
+                raise ValueError(f"a {stage.kind} stage takes no lora; {', '.join(SEQUENCE_KINDS)} do")
         return self
 
     @property

@@ -98,3 +98,7 @@ class Examples:
             return Target(drive, sections, drops_cot_start=True)
         both = np.concatenate([text, drive])
         return Target(both, np.concatenate([np.full(len(text), Section.TEXT), sections]))
+
+    def target_lengths(self, kind: str, wording: str = "varied") -> np.ndarray:
+        """[clips] tokens of each `target`."""
+        return np.array([len(self.target(index, kind, wording).ids) for index in range(len(self))])

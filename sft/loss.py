@@ -6,6 +6,7 @@ trajectory token competes with the other bins only, as it does when the grammar 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from sft.examples import Section
 MARK_WEIGHT = 0.1
 """Of the start and end marks, which the grammar forces in our engines; an engine without it must know them too."""
 
+LOSS_SECTIONS = (Section.TEXT, Section.TRAJECTORY, Section.MARK)
 SectionLosses = dict[Section, tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -30,7 +32,7 @@ def section_losses(
     """
     length, ids = inputs["input_ids"].shape[1], inputs["input_ids"][:, -sections.shape[1] :]
     bins = (vocabulary.future_start, vocabulary.future_start + vocabulary.future_bins)
-    present = [s for s in (Section.TEXT, Section.TRAJECTORY, Section.MARK) if (sections == s).any()]
+    present = [section for section in LOSS_SECTIONS if (sections == section).any()]
     ranges = [bins if section is Section.TRAJECTORY else (0, vocabulary.size) for section in present]
     slices = [
         HeadSlice(before(sections == section, length), *span)
@@ -42,6 +44,22 @@ def section_losses(
         accuracy = (rows.detach().argmax(-1) == wanted).float().mean()
         result[section] = (F.cross_entropy(rows.float(), wanted), accuracy)
     return result
+
+
+def global_means(
+    losses: SectionLosses, sections: torch.Tensor, tokens: Mapping[Section, float]
+) -> SectionLosses:
+    """Losses and accuracies of one part, such that their plain mean over parts and ranks is the mean over the
+    section's tokens in the global batch.
+
+    sections: [B, L] of the part; tokens: each section's tokens a part, averaged over all parts and ranks. A lone
+    part is left as it is, to the last bit.
+    """
+    scaled = {}
+    for section, (loss, accuracy) in losses.items():
+        share = float((sections == section).sum()) / tokens[section]
+        scaled[section] = (loss * share, accuracy * share)
+    return scaled
 
 
 def combine(losses: SectionLosses, text_weight: float) -> torch.Tensor:

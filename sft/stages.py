@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
@@ -25,39 +24,24 @@ from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
 from policy.spec import PolicySpec
 from policy.tokenizer import TextCodec
-from scenes.clip import Demonstration
-from scenes.imperfection import ImperfectionConfig, demonstrate
 from scenes.store import ClipStore
 from sft.config import SftConfig, StageConfig
 from sft.corpus import corpus
 from sft.data import split_store
+from sft.demonstrations import clean_demonstrations, demonstrations
 from sft.examples import Examples, Section
 from sft.expert_stage import expert_figures, run_expert_stage, start_expert
 from sft.loss import section_losses
+from sft.ranks import check_execution, train_in_ranks
 from sft.trainer import Collator, run_stage
 from sft.vision import warm_up
 
 matplotlib.use("Agg")
 
 
-def demonstrations(store: ClipStore, config: SftConfig) -> Iterator[Demonstration]:
-    """Imperfect demonstrations of every clip, by the configured noise."""
-    noise = ImperfectionConfig(**config.noise.model_dump())
-    for index in range(len(store)):
-        yield demonstrate(store[index], noise, config.seed)
-
-
-def clean_demonstrations(store: ClipStore) -> Iterator[Demonstration]:
-    """The label and the expert themselves: what validation is measured against."""
-    for index in range(len(store)):
-        clip = store[index]
-        if clip.label is None:
-            raise ValueError(f"clip {clip.clip_id} has no label; supervised stages need labelled clips")
-        yield Demonstration(clip.clip_id, clip.label.text, clip.actions, text_is_wrong=False)
-
-
 def run_sft(config: SftConfig) -> Path:
     """Run what is left of the configured stages; returns the policy folder."""
+    check_execution(config)
     torch.set_num_threads(config.threads)
     folder = config.folder
     final = folder / "policy"
@@ -91,7 +75,8 @@ def run_sft(config: SftConfig) -> Path:
             run_expert_stage(model, expert, examples, encoder, config, stage, stage_folder)
             report = expert_figures(model, expert, held_out, encoder, config.validation_clips, config.seed)
         else:
-            run_stage(model, examples, encoder, config, stage, stage_folder)
+            run = train_in_ranks if config.execution.launches else run_stage
+            run(model, examples, encoder, config, stage, stage_folder)
             report = images_matter(model, held_out, encoder, stage, config.validation_clips)
         with (folder / "validation.jsonl").open("a") as file:
             file.write(json.dumps({"stage": stage_folder.name, **report}) + "\n")
@@ -161,6 +146,7 @@ def images_matter(
         totals: dict[Section, list[float]] = {}
         for first in range(0, count, 32):
             inputs = collate(list(range(first, min(first + 32, count))))
+            inputs = {name: value.to(model.device) for name, value in inputs.items()}
             sections = inputs.pop("sections")
             losses = section_losses(model, inputs, sections, examples.vocabulary)
             for section, (loss, _) in losses.items():

@@ -48,7 +48,7 @@ class CompressedModel(Qwen3VLModel):  # type: ignore[misc]
         if self.tokens.kind == "prune":
             grids = image_grid_thw.tolist()
             counts = [self.tokens.kept(h * w // MERGE**2) for _, h, w in grids]
-            kept = kept_tokens(pixel_values, image_grid_thw, counts)
+            kept = self.choose(pixel_values, image_grid_thw, counts)
             merged = [rows[indices] for rows, indices in zip(merged, kept, strict=True)]
             planes = [[rows[i] for rows, i in zip(plane, kept, strict=True)] for plane in planes]
             positions, deltas = self._positions(is_image, kept, grids)
@@ -70,6 +70,12 @@ class CompressedModel(Qwen3VLModel):  # type: ignore[misc]
             mm_encoder_outputs={"image": SimpleNamespace(pooler_output=merged, deepstack_features=planes)},
             **kwargs,
         )
+
+    def choose(
+        self, pixel_values: torch.Tensor, grid_thw: torch.Tensor, counts: list[int]
+    ) -> list[torch.Tensor]:
+        """Indices of the tokens kept of each image; a method, so that benchmarks can try other rules."""
+        return kept_tokens(pixel_values, grid_thw, counts)
 
     def _positions(
         self, is_image: torch.Tensor, kept: list[torch.Tensor], grids: list[list[int]]

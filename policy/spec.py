@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
@@ -47,13 +47,33 @@ class HistorySpec(SpecModel):
     stride: int = 1
 
 
+PROMPTS = {
+    "release": {},
+    "short": {"system": "", "instruction": "drive safely: reason, then trajectory."},
+    "empty": {"system": "", "instruction": ""},
+}
+"""Named prompts, wherever a PromptSpec is written. "short" says the release's task in the fewest words; "empty"
+leaves it to the special tokens, which is enough for a policy that knows one task. Both are for policies trained
+with them: a released checkpoint knows its own wording (docs/vision-tokens.md)."""
+
+
 class PromptSpec(SpecModel):
-    """Texts of the prompt; defaults are the release's wording. An empty system text drops the system turn."""
+    """Texts of the prompt; defaults are the release's wording. An empty system text drops the system turn. A name
+    of PROMPTS stands for its texts."""
 
     system: str = "You are a driving assistant that generates safe and accurate actions."
     instruction: str = (
         "output the chain-of-thought reasoning of the driving process, then output the future trajectory."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value not in PROMPTS:
+            raise ValueError(f"no prompt {value!r}; there are {', '.join(PROMPTS)}")
+        return PROMPTS[value]
 
 
 class CameraSpec(SpecModel):

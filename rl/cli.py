@@ -19,14 +19,14 @@ app = typer.Typer(
     "Start with `ar1 demo`; then copy a file of configs/ and run `ar1 grpo --config FILE`.",
 )
 GROUPS = ("dashboard", "reward", "critic")
-COMMANDS = ("sft", "grpo", "evaluate", "doctor", "demo", "report", "rescore")
+COMMANDS = ("sft", "grpo", "evaluate", "doctor", "demo", "report", "rescore", "vision_tokens")
 
 
 def build() -> typer.Typer:
     """The application with every command mounted."""
     for name in COMMANDS:
         module = importlib.import_module(f"rl.commands.{name}")
-        app.command(name)(getattr(module, name))
+        app.command(name.replace("_", "-"))(getattr(module, name))
     for name in GROUPS:
         app.add_typer(importlib.import_module(f"rl.commands.{name}").app, name=name)
     return app

@@ -11,7 +11,14 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
-from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
+from policy.spec import (
+    CameraSpec,
+    EmbeddedSize,
+    FutureSpec,
+    HistorySpec,
+    PromptSpec,
+    VisionTokensSpec,
+)
 
 SPLITS = ("train", "pool", "validation", "test")
 MIN_RATE = 0.05
@@ -54,6 +61,7 @@ class PolicyConfig(ConfigModel):
     future: FutureSpec = FutureSpec(bins=257, low=(-5.1, -0.128), high=(2.58, 0.128), carry_error=True)
     history: HistorySpec = HistorySpec(bins=512)
     prompt: PromptSpec = PromptSpec()
+    vision_tokens: VisionTokensSpec = VisionTokensSpec()
     max_text: PositiveInt = 32
 
     def cameras(self, data: DataConfig) -> CameraSpec:

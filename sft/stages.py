@@ -114,6 +114,7 @@ def _build(config: SftConfig, folder: Path) -> None:
         prompt=policy.prompt,
         cameras=policy.cameras(config.data),
         max_text=policy.max_text,
+        vision_tokens=policy.vision_tokens,
         seed=config.seed,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from hypothesis.extra.numpy import arrays
 from transformers import Qwen3VLForConditionalGeneration
 
 from policy.backbone import load_backbone
+from policy.compress import compress_policy
 from policy.model_inputs import ImageEncoder, Padded, backbone_inputs
 from policy.prompt import Prompt, PromptBuilder
-from policy.spec import PolicySpec, VisionTokensSpec
+from policy.spec import PolicySpec, PromptSpec, VisionTokensSpec
 from policy.tokenizer import TextCodec
 from policy.vision_tokens import (
     farthest_points,
@@ -121,7 +123,7 @@ def test_the_whole_image_kept_is_the_model_without_pruning(tmp_path: Path) -> No
     inputs = inputs_of(folder)
     plain = Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)(**inputs).logits
     ours = load_backbone(told(folder, kind="prune", ratio=1))(**inputs).logits
-    assert float((ours - plain).abs().max()) <= 1e-5
+    assert torch.allclose(ours, plain, atol=1e-5)
 
 
 def test_survivors_keep_the_positions_that_transformers_gave_them(folder: Path) -> None:
@@ -178,3 +180,32 @@ def test_a_padding_mask_changes_nothing_and_left_padding_is_refused(
     mask[:, 0] = 0
     with pytest.raises(ValueError, match="left-padded"):
         model(**inputs, attention_mask=mask)
+
+
+def test_a_copy_shrinks_the_prompt_and_leaves_the_weights(tmp_path: Path, folder: Path) -> None:
+    spec = compress_policy(folder, tmp_path / "half", VisionTokensSpec(kind="prune", ratio=2))
+    assert spec == PolicySpec.load(tmp_path / "half")
+    lengths = [
+        PromptBuilder(PolicySpec.load(each), TextCodec.load(each)).length
+        for each in (folder, tmp_path / "half")
+    ]
+    assert lengths[0] - lengths[1] == 6
+    name = "model.safetensors"
+    assert (tmp_path / "half" / name).read_bytes() == (folder / name).read_bytes()
+    with pytest.raises(FileExistsError, match="choose another folder"):
+        compress_policy(folder, tmp_path / "half", spec.vision_tokens)
+
+
+def test_a_processor_that_normalises_otherwise_is_refused(tmp_path: Path) -> None:
+    folder = small_policy.build(tmp_path / "policy")
+    path = folder / "preprocessor_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"image_mean": [0.48, 0.46, 0.41]}))
+    with pytest.raises(ValueError, match="pixels normalised by mean"):
+        compress_policy(folder, tmp_path / "half", VisionTokensSpec(kind="prune", ratio=2))
+
+
+def test_a_named_prompt_stands_for_its_texts() -> None:
+    assert PromptSpec.model_validate("release") == PromptSpec()
+    assert PromptSpec.model_validate("short").system == ""
+    with pytest.raises(ValueError, match="no prompt 'shrt'; there are release, short, empty"):
+        PromptSpec.model_validate("shrt")

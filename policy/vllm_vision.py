@@ -22,6 +22,7 @@ from vllm.model_executor.models.qwen3_vl import (
 from vllm.model_executor.models.registry import ModelRegistry
 from vllm.model_executor.models.utils import WeightsMapper
 from vllm.multimodal import MULTIMODAL_REGISTRY
+from vllm.multimodal.inputs import MultiModalFieldConfig
 from vllm.multimodal.processing import PromptReplacement, PromptUpdate
 
 from policy.spec import PolicySpec
@@ -68,12 +69,24 @@ class CompressedProcessor(Qwen3VLMultiModalProcessor):  # type: ignore[misc]
     def _apply_hf_processor_main(self, mm_items: Any, hf_kwargs: Mapping[str, object]) -> Any:
         data = super()._apply_hf_processor_main(mm_items, hf_kwargs)
         spec = self.info.spec
-        if spec.vision_tokens.kind == "resample" and "image_grid_thw" in data:
+        if "image_grid_thw" not in data:
+            return data
+        grids = data["image_grid_thw"]
+        if spec.vision_tokens.kind == "resample":
             # The tower treats t as images of one size, so a scene of t images is one item of that grid.
-            grids = data["image_grid_thw"][:: spec.images].clone()
-            grids[:, 0] = spec.images
-            data["image_grid_thw"] = grids
+            data["image_grid_thw"] = grids[:: spec.images].clone()
+            data["image_grid_thw"][:, 0] = spec.images
+        else:
+            counts = [spec.vision_tokens.kept(h * w // MERGE**2) for _, h, w in grids.tolist()]
+            data["image_kept"] = torch.stack(kept_tokens(data["pixel_values"], grids, counts))
         return data
+
+    def _get_mm_fields_config(
+        self, hf_inputs: Any, hf_processor_mm_kwargs: Mapping[str, object]
+    ) -> Mapping[str, MultiModalFieldConfig]:
+        fields = super()._get_mm_fields_config(hf_inputs, hf_processor_mm_kwargs)
+        # Kept on the CPU, an item's indices stay at hand for positions when its pixels are gone from a cache.
+        return {**fields, "image_kept": MultiModalFieldConfig.batched("image", keep_on_cpu=True)}
 
     def _get_prompt_updates(
         self, mm_items: Any, hf_processor_mm_kwargs: Mapping[str, Any], out_mm_kwargs: Any
@@ -115,19 +128,17 @@ class CompressedQwen3VL(Qwen3VLForConditionalGeneration):  # type: ignore[misc]
                 self.visual_dim, spec.vision_tokens.heads, inputs, spec.vision_tokens.scene_tokens
             )
 
-    def _process_image_input(self, image_input: Any) -> tuple[torch.Tensor, ...]:
+    def embed_multimodal(self, **kwargs: Any) -> Any:
         """Features of each item [tokens left, width x (1 + planes)]."""
-        whole = super()._process_image_input(image_input)
-        if self._vision_tokens.kind == "prune":
-            kept = self._kept(image_input["pixel_values"], image_input["image_grid_thw"])
-            return tuple(rows[indices] for rows, indices in zip(whole, kept, strict=True))
+        kept = kwargs.pop("image_kept", None)
+        whole = super().embed_multimodal(**kwargs)
+        if not whole:
+            return whole
+        if kept is not None:
+            return tuple(rows[indices.to(rows.device)] for rows, indices in zip(whole, kept, strict=True))
         merged, *planes = torch.stack(whole).split(self.visual_dim, -1)
         tokens, pooled = self.resampler(merged, planes)
         return tuple(torch.cat([tokens, *pooled], -1))
-
-    def _kept(self, pixel_values: torch.Tensor, grid_thw: torch.Tensor) -> list[torch.Tensor]:
-        counts = [self._vision_tokens.kept(h * w // MERGE**2) for _, h, w in grid_thw.tolist()]
-        return kept_tokens(pixel_values, grid_thw, counts)
 
     def get_mrope_input_positions(
         self, input_tokens: list[int], mm_features: list[Any]
@@ -136,9 +147,7 @@ class CompressedQwen3VL(Qwen3VLForConditionalGeneration):  # type: ignore[misc]
         ids = torch.as_tensor(input_tokens)
         if self._vision_tokens.kind == "resample":
             return torch.arange(len(ids)).expand(3, -1).contiguous(), 0
-        kept, grids = [], []
-        for feature in sorted(mm_features, key=lambda item: item.mm_position.offset):
-            grid = feature.data["image_grid_thw"].data
-            kept += self._kept(feature.data["pixel_values"].data, grid[None])
-            grids.append(grid.tolist())
+        items = [item.data for item in sorted(mm_features, key=lambda item: item.mm_position.offset)]
+        kept = [item["image_kept"].data for item in items]
+        grids = [item["image_grid_thw"].data.tolist() for item in items]
         return mrope_positions(ids == self.config.image_token_id, kept, grids)

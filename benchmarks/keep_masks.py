@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--other", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=32)
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     images = ImageEncoder(options.policy)
     images._processor.size = {"shortest_edge": 1024, "longest_edge": WIDTH * HEIGHT}
     pixels, grid = images(release_images(options.clips))

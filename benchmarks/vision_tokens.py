@@ -16,28 +16,23 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from critic_server.rubric import grade
 from policy.backbone import load_backbone
-from policy.completion import drive, parse_completion
 from policy.compress import compress_policy
 from policy.config_file import load_config
-from policy.engine import Request, Sampling
 from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
 from policy.spec import PolicySpec, VisionTokensSpec
 from policy.tokenizer import TextCodec
 from policy.vision_tokens import farthest_points
-from policy.vllm_engine import VllmEngine, VllmOptions
 from scenes.store import ClipStore
 from sft.config import SftConfig, StageConfig
 from sft.data import split_store
@@ -66,27 +61,14 @@ def tokens_of(kind: str, ratio: int, whole: int) -> VisionTokensSpec:
     return VisionTokensSpec(kind="prune", ratio=ratio) if ratio > 1 else VisionTokensSpec()
 
 
-def driven(folder: Path, store_path: Path, clips: int, threads: int) -> dict[str, float]:
-    """Share of clips with both decisions right, and mean ADE in metres, of greedy completions by vLLM."""
-    store, engine = ClipStore.open(store_path), VllmEngine(folder, VllmOptions(threads=threads))
-    text, spec = TextCodec.load(folder), PolicySpec.load(folder)
-    builder, codec, grammar = PromptBuilder(spec, text), spec.future_codec(), spec.grammar()
-    requests = [Request(str(i), builder.build(store[i]), 1, 0, Sampling(0.0)) for i in range(clips)]
-    right, errors = [], []
-    for name, (sample,) in engine.generate(requests):
-        clip = store[int(name)]
-        completion = parse_completion(
-            sample.token_ids, sample.logprobs, sample.versions, sample.finish_reason, grammar, text.decode
-        )
-        trajectory = drive(completion, codec, float(clip.ego_history[-1, 3]))
-        if trajectory is None or clip.label is None:
-            raise ValueError(f"clip {clip.clip_id}: {completion.reason or 'no label'}")
-        found = grade(completion.text, clip.label)
-        right.append(found.longitudinal and found.lateral)
-        gaps = trajectory.states[:, :2] - clip.ego_future[:, :2]
-        errors.append(float(np.linalg.norm(gaps, axis=1).mean()))
-    engine.close()
-    return {"decisions": float(np.mean(right)), "ade_m": float(np.mean(errors))}
+def driven(folder: Path, store: Path, clips: int, threads: int) -> dict[str, float]:
+    """benchmarks.greedy_drives in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.greedy_drives", "--policy", folder, "--store", store]
+    command += ["--clips", str(clips), "--threads", str(threads)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{command} failed:\n{done.stderr[-3000:]}")
+    return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 class Bench:
@@ -141,11 +123,7 @@ class Bench:
         row = {"name": name, **facts, "image_tokens": blocks * each, "prompt_tokens": length}
         row |= self.likelihoods(folder, load_backbone(folder))
         if self.drives:
-            # An engine lives in a process of its own: vLLM starts once in each.
-            context = multiprocessing.get_context("spawn")
-            with ProcessPoolExecutor(1, mp_context=context) as pool:
-                job = pool.submit(driven, folder, self.validation, self.drives, self.config.threads)
-                row |= job.result(timeout=DEADLINE_S)
+            row |= driven(folder, self.validation, self.drives, self.config.threads)
         self.add(row)
 
     def train(self, folder: Path, steps: int) -> None:

@@ -2,8 +2,8 @@
 
     python -m benchmarks.greedy_drives --policy FOLDER --store CLIP_STORE [--clips 256]
 
-Decisions are right where both axes are, by the deterministic grader of the critic; ADE is the mean distance to the
-expert over 6.4 s, in metres. Trainer libraries stay out of this process: vLLM's start-up cannot cope with some of them.
+Decisions are right where both axes are, by the deterministic grader of the critic; ADE is the mean distance to
+the expert over 6.4 s, in metres. Trainer libraries stay out of this process: vLLM's start-up cannot cope with some.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ class BareVllm:
             prompts.append(
                 {
                     "prompt_token_ids": self._prompts.collapsed(prompt.ids),
-                    "multi_modal_data": {"image": list(prompt.images)},
+                    "multi_modal_data": {"image": self._prompts.items(prompt.images)},
                 }
             )
             parameters.append(self._engine._params(request))

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
+from policy.backbone import Backbone, tell_vision_tokens
 from policy.spec import (
     CameraSpec,
     EmbeddedSize,
@@ -22,6 +23,7 @@ from policy.spec import (
     HistorySpec,
     PolicySpec,
     PromptSpec,
+    VisionTokensSpec,
     VocabularySpec,
 )
 from policy.tokenizer import TOKENIZER_FILE, add_ar1_tokens, base_vocabulary, train_base
@@ -102,6 +104,8 @@ def initialise(model: Qwen3VLForConditionalGeneration, vocabulary: Vocabulary, s
     halved = ("o_proj", "down_proj", "attn.proj", "linear_fc2")
     with torch.no_grad():
         for name, weight in model.named_parameters():
+            if ".resampler." in name:
+                continue  # starts as average pooling; see Resampler.reset
             if weight.dim() >= 2 and "embed" not in name.replace("patch_embed", ""):
                 std = weight[0].numel() ** -0.5 * (0.5 if any(part in name for part in halved) else 1.0)
                 weight.normal_(0.0, std, generator=generator)
@@ -128,6 +132,7 @@ def build_embedded(
     cameras: CameraSpec,
     max_text: int,
     seed: int,
+    vision_tokens: VisionTokensSpec | None = None,
 ) -> PolicySpec:
     """Make a policy folder from scratch. corpus: sentences the tokenizer learns its words from."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,12 +148,15 @@ def build_embedded(
         history=history,
         prompt=prompt,
         cameras=cameras,
+        vision_tokens=vision_tokens or VisionTokensSpec(),
         max_text=max_text,
     )
     spec.save(folder)
     torch.manual_seed(seed)
-    model = Qwen3VLForConditionalGeneration(build_config(size, vocabulary)).float()
+    model = Backbone(tell_vision_tokens(build_config(size, vocabulary), spec)).float()
     initialise(model, vocabulary, seed)
+    if spec.vision_tokens.kind == "resample":
+        model.model.resampler.reset(seed)
     model.generation_config.eos_token_id = vocabulary.traj_end
     model.generation_config.pad_token_id = tokenizer.token_to_id("<|endoftext|>")
     model.save_pretrained(folder)

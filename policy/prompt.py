@@ -34,9 +34,8 @@ class PromptBuilder:
         self.vocabulary = spec.vocabulary_ids()
         self._history = spec.history_codec()
         vocabulary = self.vocabulary
-        image = [vocabulary.vision_start, *[vocabulary.image_pad] * spec.cameras.tokens_per_image]
-        image.append(vocabulary.vision_end)
-        count = len(spec.cameras.names) * spec.cameras.frames
+        blocks, tokens = spec.image_blocks
+        image = [vocabulary.vision_start, *[vocabulary.image_pad] * tokens, vocabulary.vision_end]
         newline = text.encode("\n")
         system = [
             vocabulary.im_start,
@@ -48,7 +47,7 @@ class PromptBuilder:
             *(system if spec.prompt.system else []),
             vocabulary.im_start,
             *text.encode("user\n"),
-            *image * count,
+            *image * blocks,
             vocabulary.special("<|traj_history_start|>"),
         ]
         self._tail = [
@@ -106,3 +105,10 @@ class PromptBuilder:
         pad = self.vocabulary.image_pad
         repeated = np.concatenate([[False], (ids[1:] == pad) & (ids[:-1] == pad)])
         return [int(token) for token in ids[~repeated]]
+
+    def items(self, images: np.ndarray) -> list[np.ndarray]:
+        """Images [I, h, w, 3] as vLLM takes them: one item a run of placeholders. A resampled scene is one item,
+        its images below each other."""
+        blocks, _ = self.spec.image_blocks
+        scenes = images.reshape(blocks, -1, *images.shape[2:])
+        return [np.ascontiguousarray(scene) for scene in scenes]

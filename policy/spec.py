@@ -6,9 +6,11 @@ Invariant: import-light (pydantic, numpy); unknown keys are errors; the same spe
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from policy.grammar import Grammar
 from policy.trajectory_tokens import FutureCodec, HistoryCodec
@@ -45,13 +47,33 @@ class HistorySpec(SpecModel):
     stride: int = 1
 
 
+PROMPTS = {
+    "release": {},
+    "short": {"system": "", "instruction": "drive safely: reason, then trajectory."},
+    "empty": {"system": "", "instruction": ""},
+}
+"""Named prompts, wherever a PromptSpec is written. "short" says the release's task in the fewest words; "empty"
+leaves it to the special tokens, which is enough for a policy that knows one task. Both are for policies trained
+with them: a released checkpoint knows its own wording (docs/vision-tokens.md)."""
+
+
 class PromptSpec(SpecModel):
-    """Texts of the prompt; defaults are the release's wording. An empty system text drops the system turn."""
+    """Texts of the prompt; defaults are the release's wording. An empty system text drops the system turn. A name
+    of PROMPTS stands for its texts."""
 
     system: str = "You are a driving assistant that generates safe and accurate actions."
     instruction: str = (
         "output the chain-of-thought reasoning of the driving process, then output the future trajectory."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value not in PROMPTS:
+            raise ValueError(f"no prompt {value!r}; there are {', '.join(PROMPTS)}")
+        return PROMPTS[value]
 
 
 class CameraSpec(SpecModel):
@@ -66,8 +88,34 @@ class CameraSpec(SpecModel):
 
     @property
     def tokens_per_image(self) -> int:
-        """Image placeholders of one image in the prompt."""
+        """Tokens that the vision tower makes of one image; PolicySpec.image_blocks says how many a prompt holds."""
         return (self.width // self.token_pixels) * (self.height // self.token_pixels)
+
+
+class VisionTokensSpec(SpecModel):
+    """How many of the vision tower's tokens the language model reads (docs/vision-tokens.md).
+
+    "none": all. "prune": ceil(N / ratio) of an image's N tokens, chosen for diversity without training, at
+    their own positions. "resample": scene_tokens learned tokens for all images together, by cross attention with
+    `heads` heads; trained by SFT, its weights are part of the policy's.
+    """
+
+    kind: Literal["none", "prune", "resample"] = "none"
+    ratio: float = Field(1.0, ge=1)
+    scene_tokens: PositiveInt | None = None
+    heads: PositiveInt = 4
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> VisionTokensSpec:
+        if self.ratio != 1 and self.kind != "prune":
+            raise ValueError(f"vision_tokens.ratio is for kind prune, not {self.kind}")
+        if (self.scene_tokens is None) == (self.kind == "resample"):
+            raise ValueError("vision_tokens.scene_tokens is for kind resample, and needed there")
+        return self
+
+    def kept(self, tokens: int) -> int:
+        """Tokens left of an image's `tokens` by pruning: ceil(tokens / ratio)."""
+        return math.ceil(tokens / self.ratio - 1e-9)  # 6 / 1.2 is 5, also in floating point
 
 
 class EmbeddedSize(SpecModel):
@@ -105,7 +153,22 @@ class PolicySpec(SpecModel):
     history: HistorySpec = HistorySpec()
     prompt: PromptSpec = PromptSpec()
     cameras: CameraSpec = CameraSpec()
+    vision_tokens: VisionTokensSpec = VisionTokensSpec()
     max_text: int = 64
+
+    @property
+    def images(self) -> int:
+        """Images of a prompt: cameras x frames."""
+        return len(self.cameras.names) * self.cameras.frames
+
+    @property
+    def image_blocks(self) -> tuple[int, int]:
+        """Runs of image placeholders in a prompt, and placeholders in each: one run an image, or one for the
+        whole scene when it is resampled."""
+        tokens = self.vision_tokens
+        if tokens.scene_tokens is not None:
+            return 1, tokens.scene_tokens
+        return self.images, tokens.kept(self.cameras.tokens_per_image)
 
     def future_codec(self) -> FutureCodec:
         """Codec of the future trajectory."""

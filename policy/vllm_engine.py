@@ -89,10 +89,9 @@ class VllmEngine:
         self._counts["generate_s"] += time.perf_counter() - began
 
     def _add(self, request: Request) -> None:
-        images = request.prompt.images
         prompt = {
             "prompt_token_ids": self._prompts.collapsed(request.prompt.ids),
-            "multi_modal_data": {"image": [np.ascontiguousarray(image) for image in images]},
+            "multi_modal_data": {"image": self._prompts.items(request.prompt.images)},
         }
         self._engine.add_request(request.request_id, prompt, self._params(request))
 
@@ -137,7 +136,7 @@ class VllmEngine:
         for index, (prompt, row) in enumerate(zip(prompts, ids, strict=True)):
             request = {
                 "prompt_token_ids": [*self._prompts.collapsed(prompt.ids), *[int(token) for token in row]],
-                "multi_modal_data": {"image": list(prompt.images)},
+                "multi_modal_data": {"image": self._prompts.items(prompt.images)},
             }
             self._engine.add_request(f"score-{index}", request, params)
         result: dict[int, np.ndarray] = {}
@@ -203,7 +202,11 @@ def _start(folder: Path, options: VllmOptions) -> Any:
     # then silently stays stale.
     _custom_ops._supports_onednn = False
     spec = PolicySpec.load(folder)
-    images = len(spec.cameras.names) * spec.cameras.frames
+    overrides: dict[str, Any] = {}
+    if spec.vision_tokens.kind != "none":
+        from policy.vllm_vision import register
+
+        overrides = {"architectures": [register()]}
     return LLM(
         model=str(folder),
         dtype=options.dtype,
@@ -215,7 +218,8 @@ def _start(folder: Path, options: VllmOptions) -> Any:
         enable_prefix_caching=True,
         block_size=options.block_tokens,
         gpu_memory_utilization=options.gpu_memory_utilization,
-        limit_mm_per_prompt={"image": images, "video": 0},
+        limit_mm_per_prompt={"image": spec.image_blocks[0], "video": 0},
+        hf_overrides=overrides,
         logprobs_mode="processed_logprobs",
         logits_processors=[GrammarProcessor],
         disable_log_stats=False,

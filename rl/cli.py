@@ -37,7 +37,7 @@ def build() -> typer.Typer:
     """The application with every command mounted."""
     for name in COMMANDS:
         module = importlib.import_module(f"rl.commands.{name}")
-        app.command(name)(getattr(module, name))
+        app.command(name.replace("_", "-"))(getattr(module, name))
     for name in GROUPS:
         app.add_typer(importlib.import_module(f"rl.commands.{name}").app, name=name)
     return app

@@ -12,7 +12,14 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from policy.config_file import ConfigModel
 from policy.expert_spec import FeatureSpec
-from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PromptSpec
+from policy.spec import (
+    CameraSpec,
+    EmbeddedSize,
+    FutureSpec,
+    HistorySpec,
+    PromptSpec,
+    VisionTokensSpec,
+)
 from sft.options import ExecutionConfig, LoraOptions
 
 SPLITS = ("train", "pool", "validation", "test")
@@ -57,6 +64,7 @@ class PolicyConfig(ConfigModel):
     future: FutureSpec = FutureSpec(bins=257, low=(-5.1, -0.128), high=(2.58, 0.128), carry_error=True)
     history: HistorySpec = HistorySpec(bins=512)
     prompt: PromptSpec = PromptSpec()
+    vision_tokens: VisionTokensSpec = VisionTokensSpec()
     max_text: PositiveInt = 32
 
     def cameras(self, data: DataConfig) -> CameraSpec:

@@ -121,6 +121,7 @@ def _start(config: SftConfig, folder: Path) -> None:
         prompt=policy.prompt,
         cameras=policy.cameras(config.data),
         max_text=policy.max_text,
+        vision_tokens=policy.vision_tokens,
         seed=config.seed,
     )
 

@@ -8,13 +8,21 @@ import numpy as np
 
 from policy.embedded import build_embedded
 from policy.prompt import Prompt, PromptBuilder
-from policy.spec import CameraSpec, EmbeddedSize, FutureSpec, HistorySpec, PolicySpec, PromptSpec
+from policy.spec import (
+    CameraSpec,
+    EmbeddedSize,
+    FutureSpec,
+    HistorySpec,
+    PolicySpec,
+    PromptSpec,
+    VisionTokensSpec,
+)
 from policy.tokenizer import TextCodec
 
 SENTENCE = "keep the lane and slow down because the light is red ."
 
 
-def build(folder: Path, seed: int = 1) -> Path:
+def build(folder: Path, seed: int = 1, vision_tokens: VisionTokensSpec | None = None) -> Path:
     """Two cameras, 64 future bins, 8 tokens of text."""
     build_embedded(
         folder,
@@ -26,6 +34,7 @@ def build(folder: Path, seed: int = 1) -> Path:
         cameras=CameraSpec(names=("front_wide", "front_tele"), frames=1, width=96, height=64),
         max_text=8,
         seed=seed,
+        vision_tokens=vision_tokens,
     )
     return folder
 

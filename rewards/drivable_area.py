@@ -61,6 +61,11 @@ class DrivableAreas:
     floor: np.ndarray
     roof: np.ndarray
 
+    def table(self) -> tuple[np.ndarray, np.ndarray]:
+        """(edges [E, 6], bands [S, 6]) for `rewards.compiled.areas`."""
+        bands = (self.low, self.high, self.clear_low, self.clear_high, self.floor, self.roof)
+        return np.stack(self.edges, axis=1).astype(np.float64), np.stack(bands, axis=1)
+
     def clear(self, x: np.ndarray, y: np.ndarray, half: np.ndarray, clip: np.ndarray) -> np.ndarray:
         """[P] bool: everything within the prepared reach along x and `half` [P] m along y of x, y [P] is within
         one band, and so within the area. False decides nothing."""
@@ -72,31 +77,10 @@ class DrivableAreas:
     def outside(self, x: np.ndarray, y: np.ndarray, clip: np.ndarray) -> np.ndarray:
         """[P] bool: points x, y [P] outside the area of their clip [P]; on its edge undefined, and True
         everywhere in a clip without a map."""
-        out = np.ones(len(x), dtype=bool)
-        along = (x - self.left[clip]) / self.width[clip]
-        point = np.flatnonzero((along >= 0.0) & (along < np.diff(self.base)[clip]))
-        x, y, slab = x[point], y[point], self.base[clip[point]] + along[point].astype(np.intp)
-        inside = (self.low[slab] < y) & (y < self.high[slab])
-        out[point[inside]] = False
-        open_ = np.flatnonzero(~inside & (self.floor[slab] <= y) & (y <= self.roof[slab]))
-        out[point[open_]] = self._winding(x[open_], y[open_], slab[open_]) <= 0
-        return out
+        from rewards.compiled import areas as compiled
 
-    def _winding(self, x: np.ndarray, y: np.ndarray, slab: np.ndarray) -> np.ndarray:
-        """Winding numbers [P] of points in their slabs, edge by edge of all slabs at once."""
-        number = np.zeros(len(x), dtype=np.int32)
-        entry, end, point = self.first[slab], self.first[slab + 1], np.arange(len(x))
-        while True:
-            more = np.flatnonzero(entry < end)
-            if not len(more):
-                return number
-            if len(more) < len(entry):
-                entry, end, point, x, y = entry[more], end[more], point[more], x[more], y[more]
-            x0 = self.edges.x0[entry]
-            met = (x0 <= x) & (x < self.edges.x1[entry])
-            met &= self.edges.y0[entry] + self.edges.slope[entry] * (x - x0) > y
-            number[point] += np.where(met, self.edges.sign[entry], 0)
-            entry = entry + 1
+        edges, bands = self.table()
+        return compiled.outside(x, y, clip, self.left, self.width, self.base, self.first, edges, bands)
 
 
 def drivable_areas(roads: Sequence[RoadMap | None], reach_m: float = 0.0) -> DrivableAreas:

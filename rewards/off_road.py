@@ -35,24 +35,18 @@ def off_road(states: np.ndarray, clip: np.ndarray, sizes: np.ndarray, areas: Dri
     (`Clip.ego_size`); False in clips without a map."""
     if not areas.mapped.any():
         return np.zeros(states.shape[:2], dtype=bool)
-    x, y, yaw = (states[..., i] for i in range(3))
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    length, width, _, ahead = sizes[clip, :, None].transpose(1, 0, 2)
-    whose = np.repeat(clip, states.shape[1])
-    half = 0.5 * (length * np.abs(sin) + width * np.abs(cos))
-    clear = areas.clear((x + ahead * cos).ravel(), (y + ahead * sin).ravel(), half.ravel(), whose)
-    # Corners are looked at only where the whole box is not on the road beyond doubt.
-    doubt = np.flatnonzero(areas.mapped[whose] & ~clear)
-    row = doubt // states.shape[1]
-    x, y, cos, sin = (values.ravel()[doubt] for values in (x, y, cos, sin))
-    length, width, ahead = length[row, 0], width[row, 0], ahead[row, 0]
-    corners = [
-        (x + along * cos - across * sin, y + along * sin + across * cos)
-        for along in (ahead + 0.5 * length, ahead - 0.5 * length)
-        for across in (0.5 * width, -0.5 * width)
-    ]
-    at_x, at_y = (np.concatenate(axis) for axis in zip(*corners, strict=True))
-    off = np.zeros(states.shape[:2], dtype=bool)
-    outside = areas.outside(at_x, at_y, np.tile(whose[doubt], len(corners)))
-    off.ravel()[doubt] = outside.reshape(len(corners), -1).any(axis=0)
-    return off
+    from rewards.compiled import areas as compiled
+
+    edges, bands = areas.table()
+    return compiled.off_road(
+        np.ascontiguousarray(states, dtype=np.float64),
+        clip,
+        sizes,
+        areas.mapped,
+        areas.left,
+        areas.width,
+        areas.base,
+        areas.first,
+        edges,
+        bands,
+    )

@@ -22,12 +22,13 @@ from rewards.consistency_rules import (
     STOP_GAP_M,
 )
 from rewards.description import Component, Need
-from rewards.drive import STANDSTILL_MPS, Drive, front_m
-from rewards.drives import measure_batch
+from rewards.drive import STANDSTILL_MPS, Drive, Motion, front_m
+from rewards.drives import DriveRow, measure_columns
 from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, Step
 from rewards.intent_parser import RULES, Parse, parser_named
 from rewards.lane_frame import reference_lane
+from rewards.phases import Timing
 from rewards.rule_faults import either_side_faults, outside, path_faults, speed_faults
 from rewards.score import ClipView, RolloutView, Score, Status
 from rewards.step_order import check_steps, late_faults
@@ -60,22 +61,30 @@ class ConsistencyReward:
         """One score a rollout; see the module."""
         wanted = {rollout.clip_id for rollout in rollouts}
         lanes = {clip_id: reference_lane(clips[clip_id].road) for clip_id in wanted}
-        texts = [r.text for r in rollouts if r.states is not None]
-        parses = dict(zip(texts, self.parser.parse(texts), strict=True))
-        driven = [r for r in rollouts if r.states is not None and r.actions is not None]
-        drives = measure_batch(
+        texts = {r.text for r in rollouts if r.states is not None}
+        parses = dict(zip(texts, self.parser.parse(list(texts)), strict=True))
+        scores: list[Score | None] = [None] * len(rollouts)
+        valid = []
+        for index, rollout in enumerate(rollouts):
+            if rollout.states is None or rollout.actions is None:
+                why = f"invalid completion: {rollout.reason or 'no trajectory'}"
+                scores[index] = self._result(0.0, 0.0, 0.0, why)
+            else:
+                valid.append(index)
+        driven = [rollouts[index] for index in valid]
+        measured = measure_columns(
             [r.states for r in driven if r.states is not None],
             [r.actions for r in driven if r.actions is not None],
             [lanes[r.clip_id] for r in driven],
             [front_m(clips[r.clip_id]) for r in driven],
         )
-        by_rollout = {id(r): drive for r, drive in zip(driven, drives, strict=True)}
-        return [self._score(r, parses, by_rollout.get(id(r))) for r in rollouts]
+        for some, drives in measured:
+            for row, (place, motion) in enumerate(zip(some, drives.motions(), strict=True)):
+                text = driven[place].text
+                scores[valid[place]] = self._score(text, parses[text], DriveRow(motion, drives, row))
+        return [score for score in scores if score is not None]
 
-    def _score(self, rollout: RolloutView, parses: dict[str, Parse], drive: Drive | None) -> Score:
-        if drive is None:
-            return self._result(0.0, 0.0, 0.0, f"invalid completion: {rollout.reason or 'no trajectory'}")
-        parse = parses[rollout.text]
+    def _score(self, text: str, parse: Parse, seen: DriveRow) -> Score:
         if parse.status is not Status.OK:
             why = f"the rules cannot read the text and {parse.parser} failed: {parse.why}"
             return Score(self.name, None, parse.status, explanation=why, version=self.version)
@@ -83,9 +92,9 @@ class ConsistencyReward:
         if not intent.parsed:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
             return self._result(0.0, 0.0, 0.0, f"unparsable: {why}{not_counted(intent)}")
-        speed, path = check(intent, drive)
-        if LINE_CAUSES & parse_factors(rollout.text):
-            speed += stop_line_faults(intent, drive)
+        speed, path = check(intent, seen)
+        if LINE_CAUSES & parse_factors(text):
+            speed += stop_line_faults(intent, seen.motion)
         faults = [*(f"longitudinal: {f}" for f in speed), *(f"lateral: {f}" for f in path)]
         said = f"says {told(intent)} ({'; '.join(intent.matched)}){not_counted(intent)}"
         why = "; ".join([said, *(faults or ["does it"])])
@@ -115,39 +124,40 @@ def not_counted(intent: Intent) -> str:
     return f", not counted: {', '.join(intent.ignored)}" if intent.ignored else ""
 
 
-def check(intent: Intent, drive: Drive) -> tuple[list[str], list[str]]:
+def check(intent: Intent, drive: Drive | DriveRow) -> tuple[list[str], list[str]]:
     """What the drive does against a parsed intent: faults of speed, faults of path; empty lists pass."""
     assert intent.longitudinal is not None
     assert intent.lateral is not None
     if len(intent.steps) > 1:
-        return check_steps(intent.steps, drive)
-    speed = speed_faults(LONGITUDINAL_RULES[intent.longitudinal], drive)
+        return check_steps(intent.steps, drive.whole())
+    motion = drive.motion
+    speed = speed_faults(LONGITUDINAL_RULES[intent.longitudinal], motion)
     if intent.speed is not None:
-        speed += [f for f in speed_faults(SPEED_WORDS[intent.speed], drive) if f not in speed]
-    if drive.reverses:
+        speed += [f for f in speed_faults(SPEED_WORDS[intent.speed], motion) if f not in speed]
+    if motion.reverses:
         speed.append("drives backwards")
     rule = LATERAL_RULES[intent.lateral]
     if intent.lateral in DIRECTIONAL and intent.direction is None:
-        path = either_side_faults(rule, drive)
+        path = either_side_faults(rule, motion)
     else:
-        path = path_faults(rule, drive, -1 if intent.direction is Direction.RIGHT else 1)
+        path = path_faults(rule, motion, -1 if intent.direction is Direction.RIGHT else 1)
     if intent.lateral not in DIRECTIONAL:
-        path += [f for f in path_faults(rule, drive, -1) if f not in path]
-    if intent.steps:
-        late_speed, late_path = late_faults(intent.steps[0], drive)
+        path += [f for f in path_faults(rule, motion, -1) if f not in path]
+    if intent.steps and intent.steps[0].timing is Timing.NOW:
+        late_speed, late_path = late_faults(intent.steps[0], drive.whole())
         return speed + late_speed, path + late_path
     return speed, path
 
 
-def stop_line_faults(intent: Intent, drive: Drive) -> list[str]:
+def stop_line_faults(intent: Intent, motion: Motion) -> list[str]:
     """Where a stop at a light or sign ends in the wrong place, if the drive has come to rest and there is a
     line."""
     stated = [step.longitudinal for step in intent.steps if step.longitudinal]
     last = stated[-1] if stated else intent.longitudinal
-    stops = last is Longitudinal.STOP_STATIC and drive.speed[-1] < STANDSTILL_MPS
-    if not stops or drive.stop_gap is None:
+    stops = last is Longitudinal.STOP_STATIC and motion.final < STANDSTILL_MPS
+    if not stops or motion.stop_gap != motion.stop_gap:
         return []
-    return outside("stands before the line", drive.stop_gap, STOP_GAP_M, "m")
+    return outside("stands before the line", motion.stop_gap, STOP_GAP_M, "m")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,13 @@ class ComfortLimits:
 
     def bounds(self) -> np.ndarray:
         """[6, 2] lowest and highest, in the order of FLAGS."""
-        most = (self.lateral_acceleration, self.jerk, self.longitudinal_jerk, self.yaw_acceleration, self.yaw_rate)
+        most = (
+            self.lateral_acceleration,
+            self.jerk,
+            self.longitudinal_jerk,
+            self.yaw_acceleration,
+            self.yaw_rate,
+        )
         along = (self.lowest_acceleration, self.highest_acceleration)
         return np.array([along, *((-limit, limit) for limit in most)])
 

@@ -12,7 +12,10 @@ its label's own text, by decision.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from rewards.consistency_rules import (
     LATERAL_RULES,
@@ -27,11 +30,13 @@ from rewards.drives import DriveRow, measure_columns
 from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, Step
 from rewards.intent_parser import RULES, Parse, parser_named
-from rewards.lane_frame import reference_lane
+from rewards.lane_frame import ReferenceLane, reference_lane
 from rewards.phases import Timing
 from rewards.rule_faults import either_side_faults, outside, path_faults, speed_faults
 from rewards.score import ClipView, RolloutView, Score, Status
+from rewards.score_table import ScoreTable
 from rewards.step_order import check_steps, late_faults
+from scenes.clip import Clip
 from scenes.decisions import Direction, Longitudinal
 
 VERSION = "2"
@@ -59,51 +64,83 @@ class ConsistencyReward:
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module."""
-        wanted = {rollout.clip_id for rollout in rollouts}
-        lanes = {clip_id: reference_lane(clips[clip_id].road) for clip_id in wanted}
+        return list(self.score_table(rollouts, clips))
+
+    def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
+        """As `score`, as columns."""
+        lanes = {clip_id: self._lane(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
         texts = {r.text for r in rollouts if r.states is not None}
         parses = dict(zip(texts, self.parser.parse(list(texts)), strict=True))
-        scores: list[Score | None] = [None] * len(rollouts)
-        valid = []
-        for index, rollout in enumerate(rollouts):
-            if rollout.states is None or rollout.actions is None:
-                why = f"invalid completion: {rollout.reason or 'no trajectory'}"
-                scores[index] = self._result(0.0, 0.0, 0.0, why)
-            else:
-                valid.append(index)
-        driven = [rollouts[index] for index in valid]
+        readings = {text: Reading.of(text, parse) for text, parse in parses.items()}
+        parts, told = np.zeros((len(rollouts), len(self.components))), [""] * len(rollouts)
+        missing: dict[int, Status] = {}
+        driven = [i for i, r in enumerate(rollouts) if r.states is not None and r.actions is not None]
+        for index in set(range(len(rollouts))).difference(driven):
+            told[index] = f"invalid completion: {rollouts[index].reason or 'no trajectory'}"
+        chosen = [rollouts[index] for index in driven]
         measured = measure_columns(
-            [r.states for r in driven if r.states is not None],
-            [r.actions for r in driven if r.actions is not None],
-            [lanes[r.clip_id] for r in driven],
-            [front_m(clips[r.clip_id]) for r in driven],
+            [r.states for r in chosen if r.states is not None],
+            [r.actions for r in chosen if r.actions is not None],
+            [lanes[r.clip_id] for r in chosen],
+            [front_m(clips[r.clip_id]) for r in chosen],
         )
         for some, drives in measured:
             for row, (place, motion) in enumerate(zip(some, drives.motions(), strict=True)):
-                text = driven[place].text
-                scores[valid[place]] = self._score(text, parses[text], DriveRow(motion, drives, row))
-        return [score for score in scores if score is not None]
+                index, reading = driven[place], readings[chosen[place].text]
+                if reading.status is not Status.OK:
+                    missing[index] = reading.status
+                if reading.intent is None:
+                    told[index] = reading.said
+                    continue
+                speed, path = reading.faults(DriveRow(motion, drives, row))
+                parts[index] = not speed, not path, 1.0
+                told[index] = reading.told(speed, path)
+        values = parts[:, 0] * parts[:, 1]
+        values[list(missing)] = np.nan
+        names = tuple(component.name for component in self.components)
+        return ScoreTable(self.name, self.version, values, names, parts, told, missing)
 
-    def _score(self, text: str, parse: Parse, seen: DriveRow) -> Score:
+    def _lane(self, clip: Clip) -> ReferenceLane | None:
+        return reference_lane(clip.road)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as it was read, the same for every rollout that says it. intent: what the drive is held against, None
+    where there is none; said: how an explanation begins, or all of it; at_line: whether it must stop at a line."""
+
+    intent: Intent | None
+    said: str
+    status: Status = Status.OK
+    at_line: bool = False
+
+    @classmethod
+    def of(cls, text: str, parse: Parse) -> Reading:
+        """The reading of a parsed text."""
+        intent = parse.intent
         if parse.status is not Status.OK:
             why = f"the rules cannot read the text and {parse.parser} failed: {parse.why}"
-            return Score(self.name, None, parse.status, explanation=why, version=self.version)
-        intent = parse.intent
+            return cls(None, why, parse.status)
         if not intent.parsed:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
-            return self._result(0.0, 0.0, 0.0, f"unparsable: {why}{not_counted(intent)}")
-        speed, path = check(intent, seen)
-        if LINE_CAUSES & parse_factors(text):
-            speed += stop_line_faults(intent, seen.motion)
-        faults = [*(f"longitudinal: {f}" for f in speed), *(f"lateral: {f}" for f in path)]
+            return cls(None, f"unparsable: {why}{not_counted(intent)}")
         said = f"says {told(intent)} ({'; '.join(intent.matched)}){not_counted(intent)}"
-        why = "; ".join([said, *(faults or ["does it"])])
-        return self._result(float(not speed), float(not path), 1.0, why)
+        return cls(intent, said, at_line=bool(LINE_CAUSES & parse_factors(text)))
 
-    def _result(self, longitudinal: float, lateral: float, parsed: float, why: str) -> Score:
-        parts = {"longitudinal": longitudinal, "lateral": lateral, "parsed": parsed}
-        value = longitudinal * lateral
-        return Score(self.name, value, components=parts, explanation=why, version=self.version)
+    def faults(self, drive: DriveRow) -> tuple[list[str], list[str]]:
+        """What a drive does against it: faults of speed, faults of path."""
+        assert self.intent is not None
+        speed, path = check(self.intent, drive)
+        if self.at_line:
+            speed += stop_line_faults(self.intent, drive.motion)
+        return speed, path
+
+    def told(self, speed: Sequence[str], path: Sequence[str]) -> str:
+        """The explanation of a score."""
+        if not speed and not path:
+            return f"{self.said}; does it"
+        faults = [*(f"longitudinal: {f}" for f in speed), *(f"lateral: {f}" for f in path)]
+        return "; ".join([self.said, *faults])
 
 
 def told(intent: Intent) -> str:

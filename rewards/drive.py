@@ -14,7 +14,13 @@ import numpy as np
 
 from rewards.comfort import REVERSING_MPS
 from rewards.lane_frame import LaneFrame, ReferenceLane, lane_frame
-from rewards.meta_actions import LateralAction, LongitudinalAction, Segment, lateral_segments, longitudinal_segments
+from rewards.meta_actions import (
+    LateralAction,
+    LongitudinalAction,
+    Segment,
+    lateral_segments,
+    longitudinal_segments,
+)
 from scenes.clip import Clip
 from scenes.trajectory import STEP_S
 
@@ -22,10 +28,10 @@ STANDSTILL_MPS = 0.3
 
 
 class Motion(NamedTuple):
-    """The numbers that the rules look at. actions: longitudinal meta-actions in order; start, final, lowest, highest:
-    speeds m/s; left, right: largest sideways displacement m since t0 to either side; shift: m left at the end; turned:
-    net heading change rad; settled: heading against the lane at the end, rad, without sign; off: m from the lane
-    centre at the end, NaN without a map; reverses, stop_gap: see Drive, NaN without a line."""
+    """The numbers that the rules look at. actions: longitudinal meta-actions in order; start, final, lowest,
+    highest: speeds m/s; left, right: largest sideways displacement m since t0 to either side; shift: m left at the
+    end; turned: net heading change rad; settled: heading against the lane at the end, rad, without sign; off: m
+    from the lane centre at the end, NaN without a map; reverses, stop_gap: see Drive, NaN without a line."""
 
     actions: tuple[LongitudinalAction | LateralAction, ...]
     start: float

@@ -26,8 +26,8 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class Drives:
-    """R drives of one horizon as columns; see Drive. states: [R, K, 4] with t0 first; pace: longitudinal meta-actions;
-    stop_gap: [R] m, NaN without a line."""
+    """R drives of one horizon as columns; see Drive. states: [R, K, 4] with t0 first; pace: longitudinal
+    meta-actions; stop_gap: [R] m, NaN without a line."""
 
     states: np.ndarray
     pace: Runs
@@ -94,8 +94,8 @@ def measure_columns(
     lanes: Sequence[ReferenceLane | None],
     fronts: Sequence[float],
 ) -> Iterator[tuple[list[int], Drives]]:
-    """The drives of each states [T, 4] and actions [T, 2] in its clip's lane, some at a time: which, and what they do.
-    fronts: see `drive.front_m`. Horizons may differ."""
+    """The drives of each states [T, 4] and actions [T, 2] in its clip's lane, some at a time: which, and what they
+    do. fronts: see `drive.front_m`. Horizons may differ."""
     by_steps: dict[int, list[int]] = defaultdict(list)
     for index, one in enumerate(states):
         by_steps[len(one)].append(index)

@@ -16,8 +16,8 @@ from rewards.lane_frame import LaneFrame, ReferenceLane
 
 @dataclass(frozen=True)
 class LaneFrames:
-    """R lane frames as columns; see LaneFrame. offset, heading: [R, K]; bend: [R]; mapped: [R] bool; stop_line: [R],
-    NaN without one."""
+    """R lane frames as columns; see LaneFrame. offset, heading: [R, K]; bend: [R]; mapped: [R] bool; stop_line:
+    [R], NaN without one."""
 
     offset: np.ndarray
     heading: np.ndarray

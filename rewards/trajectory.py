@@ -17,7 +17,7 @@ every component with its formula.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -28,12 +28,28 @@ from rewards.comfort import FLAGS, comfort_flags, mean_jerk, reverses
 from rewards.description import Component, Need
 from rewards.off_road import off_road_share
 from rewards.score import ClipView, RolloutView, Score, Status
+from rewards.score_table import ScoreTable
 from rewards.traffic import traffic
 from scenes.clip import Clip
 
 INF = float("inf")
 CHUNK = 256
 """Rollouts measured at once; memory is bounded by it, whatever the batch."""
+PARTS = (
+    "ade",
+    "fde",
+    "squared_l2",
+    "collision",
+    "min_ttc",
+    "short_ttc",
+    "off_road",
+    "mean_jerk",
+    "reverse",
+    "comfort",
+    *(f"comfort/{flag}" for flag in FLAGS),
+)
+"""Columns of a table of scores, in this order."""
+_COLUMN = {name: column for column, name in enumerate(PARTS)}
 
 
 @dataclass(frozen=True)
@@ -106,17 +122,23 @@ class TrajectoryReward:
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module. DATA where clip or drive are unfit: see rewards.annotation."""
-        scores: list[Score | None] = [None] * len(rollouts)
+        return list(self.score_table(rollouts, clips))
+
+    def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
+        """As `score`, as columns."""
+        count = len(rollouts)
+        values, parts = np.full(count, np.nan), np.full((count, len(PARTS)), np.nan)
+        told, missing = [""] * count, dict[int, Status]()
         unfit = {clip_id: clip_fault(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
         by_steps: dict[int, list[int]] = defaultdict(list)
         for index, rollout in enumerate(rollouts):
             if rollout.states is None or rollout.actions is None:
-                why = f"invalid completion: {rollout.reason or 'no trajectory'}"
-                scores[index] = Score(self.name, self.low, explanation=why, version=self.version)
+                told[index] = f"invalid completion: {rollout.reason or 'no trajectory'}"
+                values[index] = self.low
                 continue
-            why = unfit[rollout.clip_id] or drive_fault(rollout, clips[rollout.clip_id]) or ""
+            why = unfit[rollout.clip_id] or drive_fault(rollout, clips[rollout.clip_id])
             if why:
-                scores[index] = self._missing(why)
+                told[index], missing[index] = why, Status.DATA
             else:
                 by_steps[len(rollout.states)].append(index)
         for indices in by_steps.values():
@@ -124,12 +146,19 @@ class TrajectoryReward:
             indices.sort(key=lambda i: rollouts[i].clip_id)
             for first in range(0, len(indices), CHUNK):
                 some = indices[first : first + CHUNK]
-                for index, score in zip(some, self._score([rollouts[i] for i in some], clips), strict=True):
-                    scores[index] = score
-        return [score for score in scores if score is not None]
+                found, columns, faults = self._columns([rollouts[i] for i in some], clips)
+                values[some], parts[some] = found, columns
+                for index, words in zip(some, tell(columns), strict=True):
+                    told[index] = words
+                for row, why in faults.items():
+                    values[some[row]] = parts[some[row]] = np.nan
+                    told[some[row]], missing[some[row]] = why, Status.DATA
+        return ScoreTable(self.name, self.version, values, PARTS, parts, told, missing)
 
-    def _score(self, chosen: Sequence[RolloutView], clips: ClipView) -> Iterable[Score]:
-        """Scores of fit rollouts of one horizon."""
+    def _columns(
+        self, chosen: Sequence[RolloutView], clips: ClipView
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+        """Values [R] and components [R, C] of fit rollouts of one horizon, and why some rows have none."""
         states = np.stack([r.states for r in chosen if r.states is not None])
         actions = np.stack([r.actions for r in chosen if r.actions is not None])
         place = {clip_id: row for row, clip_id in enumerate(dict.fromkeys(r.clip_id for r in chosen))}
@@ -137,23 +166,12 @@ class TrajectoryReward:
         unfit = wild(states, actions)
         states[unfit] = actions[unfit] = 0.0
         parts = measure(states, actions, clip, [clips[clip_id] for clip_id in place], self.weights)
-        rows = np.stack(list(parts.values()), axis=1).tolist()
-        values = combine(parts, self.weights).tolist()
-        for value, row, bad in zip(values, rows, unfit.tolist(), strict=True):
-            if bad:
-                why = f"the drive holds numbers that are not finite or beyond {FARTHEST_M:g}"
-                yield self._missing(why)
-                continue
-            found = dict(zip(parts, row, strict=True))
-            if value != value:
-                yield self._missing("off_road has a weight, but the clip has no drivable area; set it to 0")
-                continue
-            if found["off_road"] != found["off_road"]:
-                del found["off_road"]
-            yield Score(self.name, value, components=found, explanation=_tell(found), version=self.version)
-
-    def _missing(self, why: str) -> Score:
-        return Score(self.name, None, Status.DATA, explanation=why, version=self.version)
+        values = combine(parts, self.weights)
+        unmapped = "off_road has a weight, but the clip has no drivable area; set it to 0"
+        faults = dict.fromkeys(np.flatnonzero(np.isnan(values)).tolist(), unmapped)
+        beyond = f"the drive holds numbers that are not finite or beyond {FARTHEST_M:g}"
+        faults |= dict.fromkeys(np.flatnonzero(unfit).tolist(), beyond)
+        return values, np.stack([parts[name] for name in PARTS], axis=1), faults
 
 
 def measure(
@@ -206,14 +224,30 @@ def combine(parts: dict[str, np.ndarray], weights: TrajectoryWeights) -> np.ndar
     return -(lost + w.off_road * parts["off_road"] if w.off_road else lost)
 
 
-def _tell(parts: dict[str, float]) -> str:
-    told = f"ADE {parts['ade']:.2f} m, FDE {parts['fde']:.2f} m"
-    faults = [name for name in ("collision", "reverse") if parts[name]]
-    if parts["short_ttc"] and not parts["collision"]:
-        faults.append(f"time to collision {parts['min_ttc']:.2f} s")
-    if parts.get("off_road"):
-        faults.append(f"off the road in {parts['off_road']:.0%} of the steps")
-    if parts["comfort"] < 1.0:
-        limits = [name for name in FLAGS if not parts[f"comfort/{name}"]]
-        faults.append(f"over the comfort limit in {', '.join(limits)}")
-    return "; ".join([told, *faults])
+def tell(parts: np.ndarray) -> list[str]:
+    """An explanation for each row of components [R, C]: both distances, then what is wrong."""
+    limits = _COLUMN["comfort"] + 1
+    found = parts.tolist()
+    faulty = _faulty(parts).tolist()
+    ade, fde = _COLUMN["ade"], _COLUMN["fde"]
+    out = ["ADE %.2f m, FDE %.2f m" % (row[ade], row[fde]) for row in found]  # noqa: UP031 - the fastest way
+    for index in np.flatnonzero(faulty).tolist():
+        row = dict(zip(PARTS, found[index], strict=True))
+        faults = [name for name in ("collision", "reverse") if row[name]]
+        if row["short_ttc"] and not row["collision"]:
+            faults.append(f"time to collision {row['min_ttc']:.2f} s")
+        if row["off_road"] > 0.0:
+            faults.append(f"off the road in {row['off_road']:.0%} of the steps")
+        if row["comfort"] < 1.0:
+            over = [name for name, passed in zip(FLAGS, found[index][limits:], strict=True) if not passed]
+            faults.append(f"over the comfort limit in {', '.join(over)}")
+        out[index] = "; ".join([out[index], *faults])
+    return out
+
+
+def _faulty(parts: np.ndarray) -> np.ndarray:
+    """[R] bool: something is wrong beside the distance."""
+    bad = parts[:, _COLUMN["comfort"]] < 1.0
+    for name in ("collision", "reverse", "short_ttc", "off_road"):
+        bad |= parts[:, _COLUMN[name]] > 0.0
+    return bad

@@ -73,8 +73,9 @@ def off_road(
     bands: np.ndarray,
 ) -> np.ndarray:
     """[R, T] bool: a corner of the ego's box is outside, for states [R, T, >= 3], row r in the map of clip[r] with
-    the ego's sizes [C, 4]. edges: [E, 6] x0, y0, x1, y1, slope, sign, slab s has first[s] … first[s + 1] - 1; bands:
-    [S, 6] low, high, clear low, clear high, floor, roof; see `rewards.drivable_area.DrivableAreas`."""
+    the ego's sizes [C, 4]. edges: [E, 6] x0, y0, x1, y1, slope, sign, of which slab s has first[s] up to
+    first[s + 1]; bands: [S, 6] low, high, clear low, clear high, floor, roof; see
+    `rewards.drivable_area.DrivableAreas`."""
     rows, steps = states.shape[0], states.shape[1]
     off = np.zeros((rows, steps), np.bool_)
     for r in range(rows):

@@ -22,7 +22,7 @@ def _rate(values: np.ndarray, out: np.ndarray) -> None:
 @numba.njit(cache=True, nogil=True)
 def _within(values: np.ndarray, low: float, high: float) -> bool:
     """Whether every value lies strictly between; a NaN does not."""
-    for i in range(len(values)):
+    for i in range(len(values)):  # noqa: SIM110 - numba compiles no generator
         if not low < values[i] < high:
             return False
     return True

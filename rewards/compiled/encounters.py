@@ -39,7 +39,7 @@ def _contact(
         else:
             ux, uy, reach = -sin_b, cos_b, wide_b + long_a * sin + wide_a * cos
         at, rate = ux * dx + uy * dy, ux * vx + uy * vy
-        # A comparison is False for NaN: a pose that is none overlaps nothing, a velocity that is none meets nothing.
+        # A comparison is False for NaN: a pose without numbers overlaps nothing, a velocity meets nothing.
         overlap = overlap and abs(at) < reach
         if rate == 0.0:
             meets = meets and abs(at) < reach
@@ -102,8 +102,8 @@ def observed(
     ego_sizes: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(moving [A, T, 6], counted [A, T]) of poses [A, T + 1, 3] whose first step is only looked back at: x, y, cos,
-    sin and velocity; counted where valid and not overlapping the expert's own box. sizes: [A, 2]; owner: [A] clip of
-    experts [C, T, 4] and ego_sizes [C, 4]."""
+    sin and velocity; counted where valid and not overlapping the expert's own box. sizes: [A, 2]; owner: [A] the
+    clip of each in experts [C, T, 4] and ego_sizes [C, 4]."""
     count, steps = poses.shape[0], poses.shape[1] - 1
     moving, counted = np.empty((count, steps, 6)), np.empty((count, steps), np.bool_)
     speed = speeds(poses, valid)
@@ -148,8 +148,8 @@ def encounters(
     margin: float,
     horizon: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(collision [R, T], seconds [R, T]) of states [R, T, 4] with the users [A, T, 6] (see `observed`) of their clips;
-    sizes: [R, 4]; start: [C + 1]; half: [A, 2]; counted: [A, T]."""
+    """(collision [R, T], seconds [R, T]) of states [R, T, 4] with the users [A, T, 6] (see `observed`) of their
+    clips; sizes: [R, 4]; start: [C + 1]; half: [A, 2]; counted: [A, T]."""
     rows, steps = states.shape[0], states.shape[1]
     collision, seconds = np.zeros((rows, steps), np.bool_), np.full((rows, steps), horizon)
     ego = np.empty((steps, 6))

@@ -63,8 +63,8 @@ def _mark_flips(values: np.ndarray, threshold: float, hysteresis: float, flips: 
 
 @numba.njit(cache=True, nogil=True)
 def _cut(flips: np.ndarray, bounds: np.ndarray) -> int:
-    """Fill bounds with 0, cuts and K, cuts at flips at least SHORTEST_CUT apart and from the end; returns the number
-    of pieces."""
+    """Fill bounds with 0, cuts and K, cuts at flips at least SHORTEST_CUT apart and from the end; returns the
+    number of pieces."""
     ticks, count = len(flips), 1
     bounds[0] = 0
     for i in range(SHORTEST_CUT, ticks - SHORTEST_CUT + 1):

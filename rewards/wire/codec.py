@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from rewards.description import Component, Description, Mode, Need
 from rewards.redaction import redact
 from rewards.score import RolloutView, Score, Status
@@ -54,23 +56,38 @@ def encode_rollout(rollout: RolloutView) -> pb.Rollout:
 
 def decode_rollout(message: pb.Rollout) -> RolloutView:
     """Unpack and validate one rollout; WireError says what is wrong with it."""
-    if not message.rollout_id or not message.clip_id:
-        raise WireError("rollout: rollout_id and clip_id must not be empty")
-    # Scores are remembered by the hundred thousand with their ids.
-    if max(len(message.rollout_id), len(message.group_id), len(message.clip_id)) > MOST_ID_CHARS:
-        raise WireError(f"rollout: an id is longer than {MOST_ID_CHARS} characters")
-    for what, text in (("text", message.text), ("reason", message.reason)):
-        if (size := len(text.encode())) > TEXT_BYTES:
-            raise WireError(f"{what}: {size} bytes, at most {TEXT_BYTES} are allowed")
-    present = message.HasField("actions"), message.HasField("states")
-    if present != (message.valid, message.valid):
-        raise WireError("a valid rollout carries actions and states, an invalid one carries neither")
+    check_rollout(message)
     actions = states = None
     if message.valid:
         actions = decode_as(message.actions, "actions", (None, 2))
         states = decode_as(message.states, "states", (len(actions), 4))
         if not 1 <= len(actions) <= MOST_STEPS:
             raise WireError(f"actions: {len(actions)} steps, 1 to {MOST_STEPS} are allowed")
+    return rollout_view(message, actions, states)
+
+
+def check_rollout(message: pb.Rollout) -> None:
+    """WireError for what is wrong with a rollout beside its numbers."""
+    check_ids(message)
+    for what, text in (("text", message.text), ("reason", message.reason)):
+        # A character takes 4 bytes at most.
+        if 4 * len(text) > TEXT_BYTES and (size := len(text.encode())) > TEXT_BYTES:
+            raise WireError(f"{what}: {size} bytes, at most {TEXT_BYTES} are allowed")
+    if not message.HasField("actions") == message.HasField("states") == message.valid:
+        raise WireError("a valid rollout carries actions and states, an invalid one carries neither")
+
+
+def check_ids(message: pb.Rollout) -> None:
+    """WireError for ids that are missing or too long: scores are remembered by the hundred thousand with them."""
+    rollout, clip = len(message.rollout_id), len(message.clip_id)
+    if not rollout or not clip:
+        raise WireError("rollout: rollout_id and clip_id must not be empty")
+    if max(rollout, clip, len(message.group_id)) > MOST_ID_CHARS:
+        raise WireError(f"rollout: an id is longer than {MOST_ID_CHARS} characters")
+
+
+def rollout_view(message: pb.Rollout, actions: np.ndarray | None, states: np.ndarray | None) -> RolloutView:
+    """What a reward sees of a rollout whose arrays are unpacked."""
     return RolloutView(
         rollout_id=message.rollout_id,
         group_id=message.group_id,

@@ -1,7 +1,7 @@
 """Lanes prepared, and drives projected on them: the loops behind `rewards.lane_frame`.
 
-Role: metres along and left of a polyline for every state of every drive. The nearest segment is found from that of
-the state before: a segment at distance d rules out everything within d - (best so far) along the line, exactly.
+Role: metres along and left of a polyline for every state of every drive. The nearest segment is looked for from that
+of the state before, no farther than a nearer one can be.
 """
 
 from __future__ import annotations
@@ -21,57 +21,62 @@ def _wrapped(angle: float) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _seen(x: float, y: float, line: np.ndarray, k: int) -> tuple[float, float, float]:
-    """(distance, metres along segment k, signed area that tells the side) of a point; inf for an empty segment."""
-    step_x, step_y = line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1]
-    size = math.sqrt(step_x * step_x + step_y * step_y)
-    if size == 0.0:
-        return math.inf, 0.0, 0.0
-    ux, uy = step_x / size, step_y / size
-    dx, dy = x - line[k, 0], y - line[k, 1]
-    along = min(max(dx * ux + dy * uy, 0.0), size)
-    away_x, away_y = dx - along * ux, dy - along * uy
-    return math.sqrt(away_x * away_x + away_y * away_y), along, ux * dy - uy * dx
+def _along(line: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, float]:
+    """(unit vectors [P - 1, 2] of the segments of a line [P, 2], straightness). Straightness: the least distance of
+    two of its points for each metre of line between them, cos(R / 2) where headings stay within a range of R < pi:
+    so much of every step goes along the middle heading."""
+    count = len(line) - 1
+    unit = np.zeros((count, 2))
+    low = high = yaw = 0.0
+    begun = False
+    for k in range(count):
+        dx, dy = line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1]
+        size = math.sqrt(dx * dx + dy * dy)
+        if size == 0.0:
+            continue
+        unit[k, 0], unit[k, 1] = dx / size, dy / size
+        heading = math.atan2(dy, dx)
+        yaw = yaw + _wrapped(heading - yaw) if begun else heading
+        low, high = (min(low, yaw), max(high, yaw)) if begun else (yaw, yaw)
+        begun = True
+    # Rounding must not make a line straighter than it is.
+    return unit, max(math.cos(min(0.5 * (high - low), 0.5 * math.pi)) - 1e-9, 0.0)
 
 
 @numba.njit(cache=True, nogil=True)
-def _skip(spare: float, longest: float, most: int) -> int:
-    """Segments that need not be looked at, with `spare` metres of line known to be too far."""
-    if not spare > 0.0 or longest <= 0.0:
-        return 0
-    return most if spare >= longest * most else int(spare / longest)
+def _seen(
+    x: float, y: float, line: np.ndarray, length: np.ndarray, unit: np.ndarray, k: int
+) -> tuple[float, float, float]:
+    """(distance, metres along segment k, signed area that tells the side) of a point; inf for an empty segment."""
+    size = length[k + 1] - length[k]
+    if size == 0.0:
+        return math.inf, 0.0, 0.0
+    dx, dy = x - line[k, 0], y - line[k, 1]
+    along = min(max(dx * unit[k, 0] + dy * unit[k, 1], 0.0), size)
+    away_x, away_y = dx - along * unit[k, 0], dy - along * unit[k, 1]
+    return math.sqrt(away_x * away_x + away_y * away_y), along, unit[k, 0] * dy - unit[k, 1] * dx
 
 
 @numba.njit(cache=True, nogil=True)
 def _project(
-    x: float, y: float, line: np.ndarray, length: np.ndarray, longest: float, guess: int
+    x: float, y: float, line: np.ndarray, length: np.ndarray, unit: np.ndarray, straight: float, guess: int
 ) -> tuple[float, float, int]:
-    """(s, d, segment) of a point on a line [P, 2]; longest: m, of its segments but the first and the last."""
-    last = len(line) - 2
-    best, along, side = _seen(x, y, line, guess)
+    """(s, d, segment) of a point on a line [P, 2]. What is farther along the line from the nearest point so far than
+    twice its distance, straightness considered, is farther from the point: the search ends there."""
+    best, along, side = _seen(x, y, line, length, unit, guess)
     at = guess
     for direction in (1, -1):
         k = guess + direction
-        while 0 <= k <= last:
-            distance, there, turn = _seen(x, y, line, k)
+        while 0 <= k < len(unit):
+            foot = length[at] + along
+            gone = length[k] - foot if direction > 0 else foot - length[k + 1]
+            if straight * gone > 2.0 * best:
+                break
+            distance, there, turn = _seen(x, y, line, length, unit, k)
             if distance < best or (distance == best and k < at):
                 best, along, side, at = distance, there, turn, k
-            end = last if direction > 0 else 0
-            left = abs(end - k) - 1
-            if left > 0:
-                rest = length[k + 1] - length[k] - there if direction > 0 else there
-                k += direction * _skip(distance - best - rest, longest, left)
             k += direction
     return length[at] + along, -best if side < 0.0 else best, at
-
-
-@numba.njit(cache=True, nogil=True)
-def _longest(length: np.ndarray) -> float:
-    """Of the segments but the first and the last, which may be straight continuations; with room for rounding."""
-    most = 0.0
-    for k in range(1, len(length) - 2):
-        most = max(most, length[k + 1] - length[k])
-    return most * (1.0 + 1e-9) + 1e-12
 
 
 @numba.njit(cache=True, nogil=True)
@@ -88,9 +93,10 @@ def measured(line: np.ndarray) -> np.ndarray:
 def projected(points: np.ndarray, line: np.ndarray, length: np.ndarray) -> np.ndarray:
     """[N, 2] of s and d m, as `scenes.geometry.project`, for points [N, 2]."""
     out = np.empty((len(points), 2))
-    longest, guess = _longest(length), 0
+    unit, straight = _along(line, length)
+    guess = 0
     for i in range(len(points)):
-        out[i, 0], out[i, 1], guess = _project(points[i, 0], points[i, 1], line, length, longest, guess)
+        out[i, 0], out[i, 1], guess = _project(points[i, 0], points[i, 1], line, length, unit, straight, guess)
     return out
 
 
@@ -132,15 +138,17 @@ def _on_lane(
     line: np.ndarray,
     length: np.ndarray,
     yaw: np.ndarray,
+    unit: np.ndarray,
+    straight: float,
     gap: float,
     offset: np.ndarray,
     heading: np.ndarray,
 ) -> tuple[float, float, float]:
     """Fill offset [K] and heading [K] of states [K, 4]; (s at the start, s at the end, bend)."""
-    longest, at = _longest(length), 0
+    at = 0
     begin = end = first = turned = 0.0
     for i in range(len(states)):
-        s, d, at = _project(states[i, 0], states[i, 1], line, length, longest, at)
+        s, d, at = _project(states[i, 0], states[i, 1], line, length, unit, straight, at)
         size = length[at + 1] - length[at]
         along = yaw[at] + (yaw[at + 1] - yaw[at]) / size * (s - length[at])
         offset[i], heading[i] = d - gap, _wrapped(states[i, 2] - along)
@@ -195,6 +203,10 @@ def frames(
     rows, count = states.shape[0], states.shape[1]
     offset, heading = np.empty((rows, count)), np.empty((rows, count))
     bend, stop = np.empty(rows), np.full(rows, np.nan)
+    unit, straight = np.empty((len(length), 2)), np.empty(len(ends_at))
+    for here in range(len(ends_at)):
+        one, other = first[here], first[here + 1]
+        unit[one : other - 1], straight[here] = _along(points[one:other], length[one:other])
     for r in range(rows):
         here = lane[r]
         if here < 0:
@@ -207,6 +219,8 @@ def frames(
                 points[one:other],
                 length[one:other],
                 yaw[one:other],
+                unit[one : other - 1],
+                straight[here],
                 gap[here],
                 offset[r],
                 heading[r],

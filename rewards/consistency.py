@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from rewards.clip_cache import ClipCache
 from rewards.consistency_rules import (
     LATERAL_RULES,
     LINE_CAUSES,
@@ -60,6 +61,7 @@ class ConsistencyReward:
 
         Raises as `rewards.intent_parser.parser_named`."""
         self.parser = parser_named(parser, options)
+        self._lanes = ClipCache(_lane)
         self.version = VERSION if parser == RULES else f"{VERSION}-{self.parser.version}"
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
@@ -68,7 +70,7 @@ class ConsistencyReward:
 
     def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
         """As `score`, as columns."""
-        lanes = {clip_id: self._lane(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
+        lanes = {clip_id: self._lanes.get(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
         texts = {r.text for r in rollouts if r.states is not None}
         parses = dict(zip(texts, self.parser.parse(list(texts)), strict=True))
         readings = {text: Reading.of(text, parse) for text, parse in parses.items()}
@@ -100,8 +102,9 @@ class ConsistencyReward:
         names = tuple(component.name for component in self.components)
         return ScoreTable(self.name, self.version, values, names, parts, told, missing)
 
-    def _lane(self, clip: Clip) -> ReferenceLane | None:
-        return reference_lane(clip.road)
+
+def _lane(clip: Clip) -> ReferenceLane | None:
+    return reference_lane(clip.road)
 
 
 @dataclass(frozen=True)

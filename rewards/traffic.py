@@ -49,6 +49,17 @@ def traffic(clips: Sequence[Clip], steps: int) -> Traffic:
     return Traffic(start, moving, 0.5 * sizes, counted)
 
 
+def joined(parts: Sequence[Traffic]) -> Traffic:
+    """The traffic of several batches of clips over the same steps, as one; at least one."""
+    counts = np.concatenate([np.diff(part.start) for part in parts])
+    return Traffic(
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.concatenate([part.moving for part in parts]),
+        np.concatenate([part.half for part in parts]),
+        np.concatenate([part.counted for part in parts]),
+    )
+
+
 def speeds(poses: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Speed [A, K] m/s along the heading of poses [A, K, 3]: the difference of the two neighbouring positions
     that are valid, of one and the pose itself where the other is not; NaN where neither is."""

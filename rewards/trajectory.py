@@ -17,19 +17,20 @@ every component with its formula.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from rewards.annotation import FARTHEST_M, clip_fault, drive_fault, wild
+from rewards.annotation import FARTHEST_M, drive_fault, wild
+from rewards.clip_cache import ClipCache
+from rewards.clip_scene import ClipScene, ClipScenes
 from rewards.collision import encounters
 from rewards.comfort import FLAGS, comfort_flags, mean_jerk, reverses
 from rewards.description import Component, Need
-from rewards.off_road import off_road_share
+from rewards.off_road import share
 from rewards.score import ClipView, RolloutView, Score, Status
 from rewards.score_table import ScoreTable
-from rewards.traffic import traffic
 from scenes.clip import Clip
 
 INF = float("inf")
@@ -119,6 +120,7 @@ class TrajectoryReward:
         """weights: fields of TrajectoryWeights."""
         self.weights = TrajectoryWeights(**weights)
         self.low = self.weights.lowest
+        self._scenes = ClipCache(ClipScene.of)
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module. DATA where clip or drive are unfit: see rewards.annotation."""
@@ -129,14 +131,14 @@ class TrajectoryReward:
         count = len(rollouts)
         values, parts = np.full(count, np.nan), np.full((count, len(PARTS)), np.nan)
         told, missing = [""] * count, dict[int, Status]()
-        unfit = {clip_id: clip_fault(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
+        scenes = {clip_id: self._scenes.get(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
         by_steps: dict[int, list[int]] = defaultdict(list)
         for index, rollout in enumerate(rollouts):
             if rollout.states is None or rollout.actions is None:
                 told[index] = f"invalid completion: {rollout.reason or 'no trajectory'}"
                 values[index] = self.low
                 continue
-            why = unfit[rollout.clip_id] or drive_fault(rollout, clips[rollout.clip_id])
+            why = scenes[rollout.clip_id].fault or drive_fault(rollout, clips[rollout.clip_id])
             if why:
                 told[index], missing[index] = why, Status.DATA
             else:
@@ -146,7 +148,7 @@ class TrajectoryReward:
             indices.sort(key=lambda i: rollouts[i].clip_id)
             for first in range(0, len(indices), CHUNK):
                 some = indices[first : first + CHUNK]
-                found, columns, faults = self._columns([rollouts[i] for i in some], clips)
+                found, columns, faults = self._columns([rollouts[i] for i in some], scenes)
                 values[some], parts[some] = found, columns
                 for index, words in zip(some, tell(columns), strict=True):
                     told[index] = words
@@ -156,7 +158,7 @@ class TrajectoryReward:
         return ScoreTable(self.name, self.version, values, PARTS, parts, told, missing)
 
     def _columns(
-        self, chosen: Sequence[RolloutView], clips: ClipView
+        self, chosen: Sequence[RolloutView], scenes: Mapping[str, ClipScene]
     ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
         """Values [R] and components [R, C] of fit rollouts of one horizon, and why some rows have none."""
         states = np.stack([r.states for r in chosen if r.states is not None])
@@ -165,7 +167,8 @@ class TrajectoryReward:
         clip = np.array([place[r.clip_id] for r in chosen])
         unfit = wild(states, actions)
         states[unfit] = actions[unfit] = 0.0
-        parts = measure(states, actions, clip, [clips[clip_id] for clip_id in place], self.weights)
+        here = ClipScenes.of([scenes[clip_id] for clip_id in place])
+        parts = measure_scenes(states, actions, clip, here, self.weights)
         values = combine(parts, self.weights)
         unmapped = "off_road has a weight, but the clip has no drivable area; set it to 0"
         faults = dict.fromkeys(np.flatnonzero(np.isnan(values)).tolist(), unmapped)
@@ -183,13 +186,18 @@ def measure(
 ) -> dict[str, np.ndarray]:
     """Component name → [R] of states [R, T, 4] and actions [R, T, 2], row r driven in clips[clip[r]]; off_road
     is NaN where there is no drivable area. Every clip's future has T steps."""
-    expert = np.stack([one.ego_future[:, :2] for one in clips])[clip]
-    apart = states[..., :2] - expert
+    return measure_scenes(states, actions, clip, ClipScenes.of([ClipScene.of(one) for one in clips]), weights)
+
+
+def measure_scenes(
+    states: np.ndarray, actions: np.ndarray, clip: np.ndarray, scenes: ClipScenes, weights: TrajectoryWeights
+) -> dict[str, np.ndarray]:
+    """As `measure`, for clips that are prepared."""
+    apart = states[..., :2] - scenes.experts[clip, :, :2]
     squared = apart[..., 0] ** 2 + apart[..., 1] ** 2
     distance = np.sqrt(squared)
-    sizes = np.array([one.ego_size for one in clips], dtype=np.float64)[clip]
-    others = traffic(clips, states.shape[1])
-    met = encounters(states, clip, sizes, others, weights.collision_margin_m, weights.ttc_horizon_s)
+    sizes = scenes.sizes[clip]
+    met = encounters(states, clip, sizes, scenes.traffic, weights.collision_margin_m, weights.ttc_horizon_s)
     flags = comfort_flags(states)
     return {
         "ade": distance.mean(axis=-1),
@@ -198,7 +206,7 @@ def measure(
         "collision": met.collision.any(axis=-1).astype(float),
         "min_ttc": met.seconds.min(axis=-1),
         "short_ttc": (met.seconds < weights.ttc_threshold_s).mean(axis=-1),
-        "off_road": off_road_share(states, clip, clips),
+        "off_road": share(states, clip, scenes.sizes, scenes.areas, scenes.judged),
         "mean_jerk": mean_jerk(actions),
         "reverse": reverses(states).astype(float),
         "comfort": np.mean([flags[name] for name in FLAGS], axis=0),

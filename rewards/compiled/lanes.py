@@ -1,7 +1,7 @@
 """Lanes prepared, and drives projected on them: the loops behind `rewards.lane_frame`.
 
-Role: metres along and left of a polyline for every state of every drive. The nearest segment is looked for from that
-of the state before, no farther than a nearer one can be.
+Role: metres along and left of a polyline for every state of every drive. The nearest segment is looked for from
+that of the state before, no farther than a nearer one can be.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def _wrapped(angle: float) -> float:
 
 
 @numba.njit(cache=True, nogil=True)
-def _along(line: np.ndarray, length: np.ndarray) -> tuple[np.ndarray, float]:
+def _along(line: np.ndarray) -> tuple[np.ndarray, float]:
     """(unit vectors [P - 1, 2] of the segments of a line [P, 2], straightness). Straightness: the least distance of
     two of its points for each metre of line between them, cos(R / 2) where headings stay within a range of R < pi:
     so much of every step goes along the middle heading."""
@@ -61,8 +61,8 @@ def _seen(
 def _project(
     x: float, y: float, line: np.ndarray, length: np.ndarray, unit: np.ndarray, straight: float, guess: int
 ) -> tuple[float, float, int]:
-    """(s, d, segment) of a point on a line [P, 2]. What is farther along the line from the nearest point so far than
-    twice its distance, straightness considered, is farther from the point: the search ends there."""
+    """(s, d, segment) of a point on a line [P, 2]. What is farther along the line from the nearest point so far
+    than twice its distance, straightness considered, is farther from the point: the search ends there."""
     best, along, side = _seen(x, y, line, length, unit, guess)
     at = guess
     for direction in (1, -1):
@@ -93,10 +93,12 @@ def measured(line: np.ndarray) -> np.ndarray:
 def projected(points: np.ndarray, line: np.ndarray, length: np.ndarray) -> np.ndarray:
     """[N, 2] of s and d m, as `scenes.geometry.project`, for points [N, 2]."""
     out = np.empty((len(points), 2))
-    unit, straight = _along(line, length)
+    unit, straight = _along(line)
     guess = 0
     for i in range(len(points)):
-        out[i, 0], out[i, 1], guess = _project(points[i, 0], points[i, 1], line, length, unit, straight, guess)
+        out[i, 0], out[i, 1], guess = _project(
+            points[i, 0], points[i, 1], line, length, unit, straight, guess
+        )
     return out
 
 
@@ -206,7 +208,7 @@ def frames(
     unit, straight = np.empty((len(length), 2)), np.empty(len(ends_at))
     for here in range(len(ends_at)):
         one, other = first[here], first[here + 1]
-        unit[one : other - 1], straight[here] = _along(points[one:other], length[one:other])
+        unit[one : other - 1], straight[here] = _along(points[one:other])
     for r in range(rows):
         here = lane[r]
         if here < 0:

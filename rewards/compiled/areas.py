@@ -53,7 +53,8 @@ def _band(
     some: np.ndarray, bottom: np.ndarray, top: np.ndarray, begin: float, slack: float
 ) -> tuple[float, float]:
     """The widest stretch of y in a slab, inside, that no edge [K, 6] enters: edges in the order of their bottoms
-    [K].""" above = 0.0
+    [K]."""
+    above = 0.0
     for e in range(len(some)):
         if some[e, 0] <= begin < some[e, 2]:
             above += some[e, 5]

@@ -46,7 +46,7 @@ def test_a_rollout_scores_alone_as_among_others(name):
 def test_the_recorded_rollouts_meet_every_branch():
     parts = [row[1] for row in BEFORE["every term"] if row[1]]
     for name in ("collision", "short_ttc", "off_road", "reverse"):
-        assert 0.02 < sum(row.get(name, 0.0) > 0.0 for row in parts) / len(parts), name
+        assert sum(row.get(name, 0.0) > 0.0 for row in parts) / len(parts) > 0.02, name
     told = " ".join(row[2] for row in BEFORE["consistency"])
     for word in ("unparsable", "step 1 of 2", "should come before", "stands before the line", "does it"):
         assert word in told, word

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from rewards.consistency_rules import (
     LONGITUDINAL_RULES,
     SPEED_WORDS,
     STOP_GAP_M,
+    PathRule,
+    SpeedRule,
 )
 from rewards.description import Component, Need
 from rewards.drive import STANDSTILL_MPS, Drive, Motion, front_m
@@ -37,6 +39,7 @@ from rewards.rule_faults import either_side_faults, outside, path_faults, speed_
 from rewards.score import ClipView, RolloutView, Score, Status
 from rewards.score_table import ScoreTable
 from rewards.step_order import check_steps, late_faults
+from rewards.warm_up import sample
 from scenes.clip import Clip
 from scenes.decisions import Direction, Longitudinal
 
@@ -67,6 +70,10 @@ class ConsistencyReward:
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module."""
         return list(self.score_table(rollouts, clips))
+
+    def warm(self) -> None:
+        """Have the compiled loops ready: see rewards.warm_up."""
+        self.score_table(*sample())
 
     def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
         """As `score`, as columns."""
@@ -110,12 +117,14 @@ def _lane(clip: Clip) -> ReferenceLane | None:
 @dataclass(frozen=True)
 class Reading:
     """A text as it was read, the same for every rollout that says it. intent: what the drive is held against, None
-    where there is none; said: how an explanation begins, or all of it; at_line: whether it must stop at a line."""
+    where there is none; said: how an explanation begins, or all of it; at_line: whether it must stop at a line;
+    rules: of the intent."""
 
     intent: Intent | None
     said: str
     status: Status = Status.OK
     at_line: bool = False
+    rules: Rules | None = None
 
     @classmethod
     def of(cls, text: str, parse: Parse) -> Reading:
@@ -128,12 +137,12 @@ class Reading:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
             return cls(None, f"unparsable: {why}{not_counted(intent)}")
         said = f"says {told(intent)} ({'; '.join(intent.matched)}){not_counted(intent)}"
-        return cls(intent, said, at_line=bool(LINE_CAUSES & parse_factors(text)))
+        return cls(intent, said, Status.OK, bool(LINE_CAUSES & parse_factors(text)), Rules.of(intent))
 
     def faults(self, drive: DriveRow) -> tuple[list[str], list[str]]:
         """What a drive does against it: faults of speed, faults of path."""
         assert self.intent is not None
-        speed, path = check(self.intent, drive)
+        speed, path = check(self.intent, drive, self.rules)
         if self.at_line:
             speed += stop_line_faults(self.intent, drive.motion)
         return speed, path
@@ -164,29 +173,54 @@ def not_counted(intent: Intent) -> str:
     return f", not counted: {', '.join(intent.ignored)}" if intent.ignored else ""
 
 
-def check(intent: Intent, drive: Drive | DriveRow) -> tuple[list[str], list[str]]:
-    """What the drive does against a parsed intent: faults of speed, faults of path; empty lists pass."""
-    assert intent.longitudinal is not None
-    assert intent.lateral is not None
+class Rules(NamedTuple):
+    """What a text of one step demands. sides: on which a path is looked at, +1 left, -1 right; both must pass;
+    empty: either may."""
+
+    speed: tuple[SpeedRule, ...]
+    path: PathRule
+    sides: tuple[int, ...]
+
+    @classmethod
+    def of(cls, intent: Intent) -> Rules:
+        """The rules of a parsed intent."""
+        assert intent.longitudinal is not None
+        assert intent.lateral is not None
+        words = () if intent.speed is None else (SPEED_WORDS[intent.speed],)
+        if intent.lateral not in DIRECTIONAL:
+            sides: tuple[int, ...] = (1, -1)
+        elif intent.direction is None:
+            sides = ()
+        else:
+            sides = (-1 if intent.direction is Direction.RIGHT else 1,)
+        return cls((LONGITUDINAL_RULES[intent.longitudinal], *words), LATERAL_RULES[intent.lateral], sides)
+
+
+def check(intent: Intent, drive: Drive | DriveRow, rules: Rules | None = None) -> tuple[list[str], list[str]]:
+    """What the drive does against a parsed intent: faults of speed, faults of path; empty lists pass. rules: of the
+    intent, where they are at hand."""
     if len(intent.steps) > 1:
         return check_steps(intent.steps, drive.whole())
+    wanted = Rules.of(intent) if rules is None else rules
     motion = drive.motion
-    speed = speed_faults(LONGITUDINAL_RULES[intent.longitudinal], motion)
-    if intent.speed is not None:
-        speed += [f for f in speed_faults(SPEED_WORDS[intent.speed], motion) if f not in speed]
+    speed = _without_repeats([speed_faults(rule, motion) for rule in wanted.speed])
     if motion.reverses:
         speed.append("drives backwards")
-    rule = LATERAL_RULES[intent.lateral]
-    if intent.lateral in DIRECTIONAL and intent.direction is None:
-        path = either_side_faults(rule, motion)
+    if wanted.sides:
+        path = _without_repeats([path_faults(wanted.path, motion, side) for side in wanted.sides])
     else:
-        path = path_faults(rule, motion, -1 if intent.direction is Direction.RIGHT else 1)
-    if intent.lateral not in DIRECTIONAL:
-        path += [f for f in path_faults(rule, motion, -1) if f not in path]
+        path = either_side_faults(wanted.path, motion)
     if intent.steps and intent.steps[0].timing is Timing.NOW:
         late_speed, late_path = late_faults(intent.steps[0], drive.whole())
         return speed + late_speed, path + late_path
     return speed, path
+
+
+def _without_repeats(parts: Sequence[list[str]]) -> list[str]:
+    first, *others = parts
+    for part in others:
+        first += [fault for fault in part if fault not in first]
+    return first
 
 
 def stop_line_faults(intent: Intent, motion: Motion) -> list[str]:

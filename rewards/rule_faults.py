@@ -36,10 +36,20 @@ def speed_faults(rule: SpeedRule, drive: Moving) -> list[str]:
         if moving is not None and moving not in rule.opening:
             faults.append(f"begins with {moving}")
     start = seen.start
-    _add(faults, "speed change", seen.final - start, rule.change, "m/s")
-    _add(faults, "speed drop", start - seen.lowest, rule.drop, "m/s")
-    _add(faults, "speed gain", seen.highest - start, rule.gain, "m/s")
-    _add(faults, "lowest over initial speed", seen.lowest / max(start, 0.1), rule.lowest, "")
+    change, drop, gain, lowest = (
+        seen.final - start,
+        start - seen.lowest,
+        seen.highest - start,
+        seen.lowest / max(start, 0.1),
+    )
+    if not rule.change[0] <= change <= rule.change[1]:
+        faults += outside("speed change", change, rule.change, "m/s")
+    if not rule.drop[0] <= drop <= rule.drop[1]:
+        faults += outside("speed drop", drop, rule.drop, "m/s")
+    if not rule.gain[0] <= gain <= rule.gain[1]:
+        faults += outside("speed gain", gain, rule.gain, "m/s")
+    if not rule.lowest[0] <= lowest <= rule.lowest[1]:
+        faults += outside("lowest over initial speed", lowest, rule.lowest, "")
     return faults
 
 
@@ -52,22 +62,23 @@ def path_faults(rule: PathRule, drive: Moving, side: int) -> list[str]:
     """Where a drive's path breaks a rule for a side (+1 left, -1 right); see PathRule."""
     seen = drive.motion
     most, wrong = (seen.left, seen.right) if side > 0 else (seen.right, seen.left)
-    shift = side * seen.shift
+    shift, turned = side * seen.shift, side * seen.turned
     faults: list[str] = []
-    _add(faults, "sideways", most, rule.peak, "m")
-    _add(faults, "sideways at the end", shift, rule.final, "m")
-    _add(faults, "back", shift + wrong, rule.back, "m")
-    _add(faults, "to the wrong side", wrong, (-math.inf, rule.wrong), "m")
-    _add(faults, "turns", side * seen.turned, rule.turn, "rad")
-    _add(faults, "heading off the lane", seen.settled, (-math.inf, rule.settled), "rad")
-    if seen.off == seen.off:
-        _add(faults, "off the lane centre", seen.off, (-math.inf, rule.centred), "m")
+    if not rule.peak[0] <= most <= rule.peak[1]:
+        faults += outside("sideways", most, rule.peak, "m")
+    if not rule.final[0] <= shift <= rule.final[1]:
+        faults += outside("sideways at the end", shift, rule.final, "m")
+    if not rule.back[0] <= shift + wrong <= rule.back[1]:
+        faults += outside("back", shift + wrong, rule.back, "m")
+    if not wrong <= rule.wrong:
+        faults += outside("to the wrong side", wrong, (-math.inf, rule.wrong), "m")
+    if not rule.turn[0] <= turned <= rule.turn[1]:
+        faults += outside("turns", turned, rule.turn, "rad")
+    if not seen.settled <= rule.settled:
+        faults += outside("heading off the lane", seen.settled, (-math.inf, rule.settled), "rad")
+    if seen.off > rule.centred:
+        faults += outside("off the lane centre", seen.off, (-math.inf, rule.centred), "m")
     return faults
-
-
-def _add(faults: list[str], what: str, value: float, bounds: tuple[float, float], unit: str) -> None:
-    if not bounds[0] <= value <= bounds[1]:
-        faults += outside(what, value, bounds, unit)
 
 
 def outside(what: str, value: float, bounds: tuple[float, float], unit: str) -> list[str]:

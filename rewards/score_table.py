@@ -50,18 +50,17 @@ class ScoreTable(Sequence[Score]):
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         row = range(len(self))[index]
-        found = self.parts[row].tolist()
-        return Score(
-            reward=self.reward,
-            value=None if row in self.missing else float(self.values[row]),
-            status=self.missing.get(row, Status.OK),
-            components={}
-            if row in self.missing
-            else {name: number for name, number in zip(self.names, found, strict=True) if number == number},
-            explanation=self.told[row],
-            version=self.version,
-            latency_s=self.latency_s,
-        )
+        return self._score(row, float(self.values[row]), self.parts[row].tolist())
 
     def __iter__(self) -> Iterator[Score]:
-        return (self[row] for row in range(len(self)))
+        return map(self._score, range(len(self)), self.values.tolist(), self.parts.tolist())
+
+    def _score(self, row: int, value: float, parts: Sequence[float]) -> Score:
+        if row in self.missing:
+            why, status = self.told[row], self.missing[row]
+            return Score(self.reward, None, status, {}, why, self.version, latency_s=self.latency_s)
+        # A NaN is no component and equals nothing.
+        found = {name: part for name, part in zip(self.names, parts, strict=True) if part == part}
+        return Score(
+            self.reward, value, Status.OK, found, self.told[row], self.version, latency_s=self.latency_s
+        )

@@ -229,7 +229,7 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
             if whole_group:
                 decode_rollout(rollout)
             else:
-                check_ids(rollout)
+                check_ids(rollout.rollout_id, rollout.group_id, rollout.clip_id)
         except WireError as error:
             return missing_result(rollout.rollout_id, pb.DATA, str(error))
         if rollout.clip_id not in clips:

@@ -31,6 +31,7 @@ from rewards.description import Component, Need
 from rewards.off_road import share
 from rewards.score import ClipView, RolloutView, Score, Status
 from rewards.score_table import ScoreTable
+from rewards.warm_up import sample
 from scenes.clip import Clip
 
 INF = float("inf")
@@ -125,6 +126,10 @@ class TrajectoryReward:
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module. DATA where clip or drive are unfit: see rewards.annotation."""
         return list(self.score_table(rollouts, clips))
+
+    def warm(self) -> None:
+        """Have the compiled loops ready: see rewards.warm_up."""
+        self.score_table(*sample())
 
     def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
         """As `score`, as columns."""

@@ -14,7 +14,7 @@ import numpy as np
 from rewards.score import RolloutView
 from rewards.wire import reward_pb2 as pb
 from rewards.wire.arrays import WireError
-from rewards.wire.codec import MOST_STEPS, check_rollout, decode_rollout, rollout_view
+from rewards.wire.codec import MOST_STEPS, checked_texts, decode_rollout, rollout_view
 
 _ACTIONS, _STATES = 2, 4
 _BYTES = 8
@@ -67,10 +67,9 @@ def _stacked(parts: list[bytes], steps: int, width: int) -> np.ndarray:
 
 def _view(message: pb.Rollout, actions: np.ndarray, states: np.ndarray) -> RolloutView | WireError:
     try:
-        check_rollout(message)
+        return rollout_view(message, checked_texts(message), actions, states)
     except WireError as error:
         return error
-    return rollout_view(message, actions, states)
 
 
 def _alone(message: pb.Rollout) -> RolloutView | WireError:

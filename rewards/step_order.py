@@ -44,7 +44,7 @@ LOSES_SPEED = SLOWING | {Longitudinal.SPEED_ADAPTATION}
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One decision of an axis's sequence. step: its step's place in the text; said: the step, or a stand-in with
     the decision that it implies; name: the decision in words."""
 
@@ -67,9 +67,9 @@ Rule = Callable[[int, Drive], list[str]]
 def check_steps(steps: Sequence[Step], drive: Drive) -> tuple[list[str], list[str]]:
     """Faults of speed and of path of a drive against at least two steps; empty lists pass. A step out of order
     is a fault of the axis on which the earlier one is stated."""
-    pace, way = _pace(steps), _way(steps)
+    pace, way = pace_of(steps), way_of(steps)
     speed = _windows(len(pace), drive.longitudinal, lambda k, w: _speed(pace, k, w, drive), drive)
-    path = _windows(len(way), drive.lateral, lambda k, w: _path(way, k, w), drive, _frames(way))
+    path = _windows(len(way), drive.lateral, lambda k, w: _path(way, k, w), drive, still_in_lane(way))
     if drive.reverses:
         speed.faults.append("drives backwards")
     placed_pace = _placed(pace, speed.windows, drive, _speed_done)
@@ -92,8 +92,9 @@ def late_faults(step: Step, drive: Drive) -> tuple[list[str], list[str]]:
     return out
 
 
-def _pace(steps: Sequence[Step]) -> list[_Part]:
-    parts: list[_Part] = []
+def pace_of(steps: Sequence[Step]) -> list[Part]:
+    """The sequence of speed decisions that steps state, never empty; rules 1 and 3."""
+    parts: list[Part] = []
     for number, step in enumerate(steps):
         decision = step.longitudinal
         if decision is None:
@@ -104,20 +105,21 @@ def _pace(steps: Sequence[Step]) -> list[_Part]:
         begun = parts and parts[-1].said.longitudinal is Longitudinal.SPEED_ADAPTATION
         if begun and decision in SLOWING:
             parts.pop()
-        parts.append(_Part(number, replace(step, longitudinal=decision), str(decision)))
-    return parts or [_Part(0, Step(DEFAULT_LONGITUDINAL, None), str(DEFAULT_LONGITUDINAL))]
+        parts.append(Part(number, replace(step, longitudinal=decision), str(decision)))
+    return parts or [Part(0, Step(DEFAULT_LONGITUDINAL, None), str(DEFAULT_LONGITUDINAL))]
 
 
-def _way(steps: Sequence[Step]) -> list[_Part]:
+def way_of(steps: Sequence[Step]) -> list[Part]:
+    """The sequence of path decisions that steps state, never empty; rule 1."""
     parts = [
-        _Part(number, step, f"{step.lateral} {step.direction or ''}".strip())
+        Part(number, step, f"{step.lateral} {step.direction or ''}".strip())
         for number, step in enumerate(steps)
         if step.lateral is not None
     ]
-    return parts or [_Part(0, Step(None, DEFAULT_LATERAL), str(DEFAULT_LATERAL))]
+    return parts or [Part(0, Step(None, DEFAULT_LATERAL), str(DEFAULT_LATERAL))]
 
 
-def _frames(way: list[_Part]) -> list[bool]:
+def still_in_lane(way: list[Part]) -> list[bool]:
     """For each part, whether it is still seen from the lane at t0."""
     turned = [False, *(part.said.lateral is Lateral.TURN for part in way)]
     return [not any(turned[: k + 1]) for k in range(len(way))]
@@ -148,7 +150,7 @@ def _windows(
     return best
 
 
-def _speed(pace: list[_Part], k: int, window: Drive, drive: Drive) -> list[str]:
+def _speed(pace: list[Part], k: int, window: Drive, drive: Drive) -> list[str]:
     said = pace[k].said
     assert said.longitudinal is not None
     rule = LONGITUDINAL_RULES[said.longitudinal]
@@ -167,7 +169,7 @@ def _speed(pace: list[_Part], k: int, window: Drive, drive: Drive) -> list[str]:
     return faults
 
 
-def _path(way: list[_Part], k: int, window: Drive) -> list[str]:
+def _path(way: list[Part], k: int, window: Drive) -> list[str]:
     said = way[k].said
     assert said.lateral is not None
     rule = LATERAL_RULES[said.lateral]
@@ -210,8 +212,8 @@ def _path_done(step: Step, window: Drive) -> np.ndarray | None:
 
 
 def _placed(
-    parts: list[_Part], windows: list[tuple[int, int]], drive: Drive, done: Done
-) -> list[tuple[_Part, int]]:
+    parts: list[Part], windows: list[tuple[int, int]], drive: Drive, done: Done
+) -> list[tuple[Part, int]]:
     """Each part that changes something, with the tick at which half of its change is done."""
     out = []
     for part, (a, b) in zip(parts, windows, strict=False):
@@ -221,7 +223,7 @@ def _placed(
     return out
 
 
-def _disorder(earlier: list[tuple[_Part, int]], later: list[tuple[_Part, int]]) -> list[str]:
+def _disorder(earlier: list[tuple[Part, int]], later: list[tuple[Part, int]]) -> list[str]:
     return [
         f"{first.name} at {at * 0.1:.1f} s should come before {second.name} at {then * 0.1:.1f} s"
         for first, at in earlier

@@ -35,9 +35,9 @@ class ClipScene:
         fault = clip_fault(clip)
         expert, size = clip.ego_future, np.array(clip.ego_size, dtype=np.float64)
         steps = len(expert)
-        sound = None if fault else clip
-        area = drivable_area(sound and sound.road, 0.5 * float(np.hypot(size[0], size[1])))
-        users = traffic([clip] if sound else [], steps)
+        road = None if fault else clip.road
+        area = drivable_area(road, 0.5 * float(np.hypot(size[0], size[1])))
+        users = traffic([] if fault else [clip], steps)
         return cls(fault, expert, size, users, area, judged(expert, size, area))
 
 

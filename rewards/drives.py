@@ -59,7 +59,7 @@ class Drives:
         )
         numbers, reverses = np.stack(columns, axis=1).tolist(), self.reverses.tolist()
         actions = self.pace.rows()
-        return [Motion(a, *row, back) for a, row, back in zip(actions, numbers, reverses, strict=True)]
+        return [Motion._make((a, *row, b)) for a, row, b in zip(actions, numbers, reverses, strict=True)]
 
     def drive(self, row: int) -> Drive:
         """One drive with all its segments."""

@@ -27,9 +27,10 @@ from itertools import combinations, pairwise
 
 import numpy as np
 
+from rewards.comfort import REVERSING_MPS
 from rewards.consistency_rules import FASTER, LATERAL_RULES, LONGITUDINAL_RULES, SPEED_WORDS, STEADY
 from rewards.decision_phrases import Speed
-from rewards.drive import Drive
+from rewards.drive import Drive, Motion
 from rewards.intent import DEFAULT_LATERAL, DEFAULT_LONGITUDINAL, DIRECTIONAL, SLOWING, Step
 from rewards.meta_actions import Segment
 from rewards.phases import Timing
@@ -61,15 +62,59 @@ class _Done:
     windows: list[tuple[int, int]]
 
 
-Rule = Callable[[int, Drive], list[str]]
+Rule = Callable[[int, Motion], list[str]]
+
+
+class _Cuts:
+    """A drive cut at any two ticks: the motion of the part between them, each worked out once."""
+
+    def __init__(self, drive: Drive) -> None:
+        self._drive = drive
+        self._known: dict[tuple[int, int, bool], Motion] = {}
+        # Of so few numbers lists are faster than arrays, but they do not carry a NaN on.
+        self._plain = bool(np.isfinite(drive.states).all())
+        self._speed, self._yaw = drive.speed.tolist(), drive.states[:, 2].tolist()
+        self._offset, self._heading = drive.frame.offset.tolist(), drive.frame.heading.tolist()
+
+    def motion(self, start: int, end: int, in_lane: bool) -> Motion:
+        """The motion of ticks start … end - 1; see `Drive.window`."""
+        key = start, end, in_lane
+        found = self._known.get(key)
+        if found is None:
+            plain = in_lane and self._plain
+            found = self._part(start, end) if plain else self._drive.window(start, end, in_lane).motion
+            self._known[key] = found
+        return found
+
+    def _part(self, start: int, end: int) -> Motion:
+        speed, offset = self._speed[start : end + 1], self._offset[start : end + 1]
+        seen, last = self._drive.motion, end == len(self._speed) - 1
+        return Motion(
+            actions=tuple(
+                s.action for s in self._drive.longitudinal if max(s.start, start) < min(s.end, end)
+            ),
+            start=speed[0],
+            final=speed[-1],
+            lowest=min(speed),
+            highest=max(speed),
+            left=max(offset) - offset[0],
+            right=offset[0] - min(offset),
+            shift=offset[-1] - offset[0],
+            turned=self._yaw[end] - self._yaw[start],
+            settled=abs(self._heading[end]),
+            off=abs(offset[-1]) if self._drive.frame.mapped else math.nan,
+            stop_gap=seen.stop_gap if last else math.nan,
+            reverses=min(speed) < REVERSING_MPS,
+        )
 
 
 def check_steps(steps: Sequence[Step], drive: Drive) -> tuple[list[str], list[str]]:
     """Faults of speed and of path of a drive against at least two steps; empty lists pass. A step out of order
     is a fault of the axis on which the earlier one is stated."""
     pace, way = pace_of(steps), way_of(steps)
-    speed = _windows(len(pace), drive.longitudinal, lambda k, w: _speed(pace, k, w, drive), drive)
-    path = _windows(len(way), drive.lateral, lambda k, w: _path(way, k, w), drive, still_in_lane(way))
+    cuts, start = _Cuts(drive), drive.motion.start
+    speed = _windows(len(pace), drive.longitudinal, lambda k, w: _speed(pace, k, w, start), drive, cuts)
+    path = _windows(len(way), drive.lateral, lambda k, w: _path(way, k, w), drive, cuts, still_in_lane(way))
     if drive.reverses:
         speed.faults.append("drives backwards")
     placed_pace = _placed(pace, speed.windows, drive, _speed_done)
@@ -126,19 +171,24 @@ def still_in_lane(way: list[Part]) -> list[bool]:
 
 
 def _windows(
-    parts: int, segments: Sequence[Segment], rule: Rule, drive: Drive, in_lane: Sequence[bool] = ()
+    parts: int,
+    segments: Sequence[Segment],
+    rule: Rule,
+    drive: Drive,
+    cuts: _Cuts,
+    in_lane: Sequence[bool] = (),
 ) -> _Done:
     """The division of a drive at segment bounds that breaks the fewest rules; the earliest of equals."""
     end = len(drive.states) - 1
     if parts == 1:
-        return _Done(rule(0, drive), [(0, end)])
+        return _Done(rule(0, drive.motion), [(0, end)])
     bounds = [segment.start for segment in segments[1:]]
     best: _Done | None = None
     for inner in combinations(bounds, parts - 1):
         windows = list(pairwise((0, *inner, end)))
         faults: list[str] = []
         for k, (a, b) in enumerate(windows):
-            window = drive.window(a, b, in_lane[k] if in_lane else True)
+            window = cuts.motion(a, b, in_lane[k] if in_lane else True)
             faults += [f"step {k + 1} of {parts}: {fault}" for fault in rule(k, window)]
         if best is None or len(faults) < len(best.faults):
             best = _Done(faults, windows)
@@ -150,11 +200,12 @@ def _windows(
     return best
 
 
-def _speed(pace: list[Part], k: int, window: Drive, drive: Drive) -> list[str]:
+def _speed(pace: list[Part], k: int, window: Motion, start: float) -> list[str]:
+    """Faults of decision k in its window; start: m/s of the whole drive."""
     said = pace[k].said
     assert said.longitudinal is not None
     rule = LONGITUDINAL_RULES[said.longitudinal]
-    lost = max(float(drive.speed[0] - window.speed[0]), 0.0)
+    lost = max(start - window.start, 0.0)
     regains = (
         said.longitudinal is Longitudinal.SET_SPEED_TRACKING
         and k > 0
@@ -169,7 +220,7 @@ def _speed(pace: list[Part], k: int, window: Drive, drive: Drive) -> list[str]:
     return faults
 
 
-def _path(way: list[Part], k: int, window: Drive) -> list[str]:
+def _path(way: list[Part], k: int, window: Motion) -> list[str]:
     said = way[k].said
     assert said.lateral is not None
     rule = LATERAL_RULES[said.lateral]

@@ -74,7 +74,7 @@ def _packed_table(ids: Sequence[str], table: ScoreTable) -> list[Packed]:
     latency = _LATENCY + struct.pack("<d", table.latency_s)
     for rows in by_absent.values():
         here = np.flatnonzero(~absent[rows[0]])
-        numbers = np.concatenate([table.values[rows, None], table.parts[np.ix_(rows, here)]], axis=1)
+        numbers = np.concatenate([table.values[rows, None], table.parts[rows][:, here]], axis=1)
         middles = _middles(numbers, [table.names[column] for column in here])
         for row, middle in zip(rows, middles, strict=True):
             told = table.told[row][:EXPLANATION_CHARS].encode()

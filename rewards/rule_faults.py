@@ -83,8 +83,9 @@ def path_faults(rule: PathRule, drive: Moving, side: int) -> list[str]:
 
 def outside(what: str, value: float, bounds: tuple[float, float], unit: str) -> list[str]:
     """One fault in words where a value (in `unit`) is out of its bounds."""
-    if bounds[0] <= value <= bounds[1]:
-        return []
     low, high = bounds
+    if low <= value <= high:
+        return []
+    number = f"{value:.2f} {unit}" if unit else f"{value:.2f}"
     wanted = f"at least {low:g}" if value < low else f"at most {high:g}"
-    return [f"{what} {value:.2f} {unit}, should be {wanted}".replace(" ,", ",")]
+    return [f"{what} {number}, should be {wanted}"]

@@ -131,7 +131,8 @@ def late_faults(step: Step, drive: Drive) -> tuple[list[str], list[str]]:
     if step.timing is not Timing.NOW:
         return [], []
     out: tuple[list[str], list[str]] = ([], [])
-    for found, done in zip(out, (_speed_done(step, drive), _path_done(step, drive)), strict=True):
+    for found, change in zip(out, (_speed_done, _path_done), strict=True):
+        done = change(step, drive.states, drive.frame.shift)
         if done is not None and (begun := _reached(done, BEGUN_SHARE)) > BEGUN_TICKS:
             found.append(f"is begun after {begun * 0.1:.1f} s though said to be done now")
     return out
@@ -234,24 +235,24 @@ def _path(way: list[Part], k: int, window: Motion) -> list[str]:
     return path_faults(rule, window, -1 if said.direction is Direction.RIGHT else 1)
 
 
-Done = Callable[[Step, Drive], np.ndarray | None]
+Done = Callable[[Step, np.ndarray, np.ndarray], np.ndarray | None]
 
 
-def _speed_done(step: Step, window: Drive) -> np.ndarray | None:
-    """[K] m/s of a step's change of speed done so far; None for one that keeps it."""
+def _speed_done(step: Step, states: np.ndarray, shift: np.ndarray) -> np.ndarray | None:  # noqa: ARG001
+    """[K] m/s of a step's change of speed done so far in states [K, 4]; None for one that keeps it."""
     decision = step.longitudinal
     if decision is None or decision is Longitudinal.SET_SPEED_TRACKING:
         return None
-    changed = window.speed - window.speed[0]
+    changed = states[:, 3] - states[0, 3]
     return changed if decision is Longitudinal.PASSING_ACCELERATION else -changed
 
 
-def _path_done(step: Step, window: Drive) -> np.ndarray | None:
-    """[K] m or rad of a step's change of path done so far; None for one that keeps the lane."""
+def _path_done(step: Step, states: np.ndarray, shift: np.ndarray) -> np.ndarray | None:
+    """[K] m or rad of a step's change of path done so far in states [K, 4], shifted by [K] m to the left; None for
+    one that keeps the lane."""
     if step.lateral is None or step.lateral not in DIRECTIONAL:
         return None
-    turned = window.states[:, 2] - window.states[0, 2]
-    done = turned if step.lateral is Lateral.TURN else window.frame.shift
+    done = states[:, 2] - states[0, 2] if step.lateral is Lateral.TURN else shift
     side = -1 if step.direction is Direction.RIGHT else 1
     if step.direction is None and -done.min() > done.max():
         side = -1
@@ -268,7 +269,8 @@ def _placed(
     """Each part that changes something, with the tick at which half of its change is done."""
     out = []
     for part, (a, b) in zip(parts, windows, strict=False):
-        change = done(part.said, drive.window(a, b))
+        offset = drive.frame.offset[a : b + 1]
+        change = done(part.said, drive.states[a : b + 1], offset - offset[0])
         if change is not None:
             out.append((part, a + _reached(change, 0.5)))
     return out

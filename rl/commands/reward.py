@@ -173,9 +173,8 @@ def score(
     token_file: asking.TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score rollouts outside a job: a ledger part, a JSON file, or one made by hand.
-
-    By hand, the trajectory is the expert's unless --acceleration says how to drive:
+    """Score rollouts outside a job: a ledger part, a JSON file, or one by hand: the expert's drive or
+    --acceleration's.
 
       ar1 reward score consistency --store data/train --clip 0
 
@@ -200,8 +199,8 @@ def score(
     elif rollouts is not None:
         views = from_json(rollouts, opened)
     clips = {clip_id: find_clip(opened, clip_id) for clip_id in sorted({v.clip_id for v in views})}
-    tls, token = opts.tls_of(tls_cert, tls_key, tls_ca), str(token_file) if token_file else None
-    scores = _score(reward, parse_options(option), views, clips, tls, token)
+    tls = opts.tls_of(tls_cert, tls_key, tls_ca)
+    scores = _score(reward, parse_options(option), views, clips, tls, token_file)
     if as_json:
         typer.echo(json.dumps([_row(v, s) for v, s in zip(views, scores, strict=True)], indent=2))
         return
@@ -259,7 +258,7 @@ def _score(
     views: list[RolloutView],
     clips: dict[str, Clip],
     tls: Tls | None,
-    token_file: str | None,
+    token_file: Path | None,
 ) -> list[Score]:
     from rewards.registry import RewardSource, is_remote, resolve
 
@@ -272,7 +271,9 @@ def _score(
     from rewards.client import ClientConfig, RewardClient
 
     async def ask() -> list[Score]:
-        client = RewardClient(ClientConfig(target, tls=tls, token_file=token_file))
+        client = RewardClient(
+            ClientConfig(target, tls=tls, token_file=str(token_file) if token_file else None)
+        )
         try:
             await client.wait_ready(5.0)
             return await client.score(views, clips)

@@ -16,8 +16,8 @@ _NUMBER = re.compile(r"-?\d+\.\d+")
 
 
 def alike(found, before):
-    """Whether [value, components, explanation] say the same; numbers in words are rounded, which a last bit may
-    tip.""" (value, parts, told), (old, old_parts, old_told) = found, before
+    """Whether [value, components, explanation] say the same; numbers in words are rounded, so a last bit may tip."""
+    (value, parts, told), (old, old_parts, old_told) = found, before
     numbers, old_numbers = ([float(n) for n in _NUMBER.findall(text)] for text in (told, old_told))
     return (
         (value is None) == (old is None)

@@ -71,8 +71,9 @@ def reference_lane(road: RoadMap | None) -> ReferenceLane | None:
 
     if road is None:
         return None
-    lanes = [line for line in map(_line, road.lanes) if len(line) > 1 and _aligned(line, nearest_point(line))]
-    lengths = [measured(line) for line in lanes]
+    known = [(line, measured(line)) for line in map(_line, road.lanes) if len(line) > 1]
+    fit = [(one, far) for one, far in known if far[-1] > 0.0 and _aligned(one, nearest_point(one))]
+    lanes, lengths = [one for one, _ in fit], [far for _, far in fit]
     offsets = [abs(projected(ORIGIN, *pair)[0, 1]) for pair in zip(lanes, lengths, strict=True)]
     if not lanes or min(offsets) > LANE_REACH_M:
         return None

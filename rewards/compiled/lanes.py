@@ -120,8 +120,12 @@ def continued(line: np.ndarray, beyond: float) -> tuple[np.ndarray, np.ndarray, 
     count = len(line) + 2
     points = np.empty((count, 2))
     points[1:-1] = line
-    for end, inner, step in ((0, 1, 2), (count - 1, count - 2, count - 3)):
-        dx, dy = points[inner, 0] - points[step, 0], points[inner, 1] - points[step, 1]
+    for end, inner, inward in ((0, 1, 1), (count - 1, count - 2, -1)):
+        k, dx, dy = inner + inward, 0.0, 0.0
+        # A point that stands twice has no direction; the caller leaves out lines of no length.
+        while dx == 0.0 and dy == 0.0:
+            dx, dy = points[inner, 0] - points[k, 0], points[inner, 1] - points[k, 1]
+            k += inward
         size = math.sqrt(dx * dx + dy * dy)
         points[end, 0] = points[inner, 0] + beyond * dx / size
         points[end, 1] = points[inner, 1] + beyond * dy / size

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from reward_scenes import straight_road
 
 from rewards.compiled.lanes import measured, projected
+from rewards.lane_frame import reference_lane
 from scenes.geometry import project
 
 
@@ -32,6 +36,16 @@ def test_projection_is_that_of_the_geometry(seed, turn, wobble, spread):
     there = np.stack([np.interp(found[:, 0], measured(line), line[:, axis]) for axis in (0, 1)], axis=-1)
     assert np.linalg.norm(points - there, axis=-1) == pytest.approx(np.abs(d), abs=1e-9)
     assert np.median(np.abs(found[:, 0] - s)) < 1e-9
+
+
+def test_points_that_stand_twice_at_the_ends_of_a_lane_give_it_no_other_direction():
+    lane = np.array([[-20.0, 0.0], [-20.0, 0.0], [0.0, 0.0], [40.0, 0.0], [40.0, 0.0]])
+    nowhere = np.zeros((3, 2))
+    found = reference_lane(replace(straight_road(), lanes=(nowhere, lane), lane_widths=(3.5, 3.5)))
+    assert found is not None
+    assert found.centre[0].tolist() == [-170.0, 0.0]
+    assert found.centre[-1].tolist() == [190.0, 0.0]
+    assert found.yaw.tolist() == [0.0] * 7
 
 
 def test_a_point_that_stands_twice_in_a_line_is_passed_over():

@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"-?\d+\.\d+")
 
 
 def alike(found, before):
-    """Whether [value, components, explanation] say the same; numbers in words are rounded, so a last bit may tip."""
+    """Whether [value, components, explanation] say the same; numbers in words are rounded: a last bit may tip."""
     (value, parts, told), (old, old_parts, old_told) = found, before
     numbers, old_numbers = ([float(n) for n in _NUMBER.findall(text)] for text in (told, old_told))
     return (

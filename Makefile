@@ -3,6 +3,7 @@
 
 setup:
 	@.ci/setup.sh
+	@.venv/bin/python -m rewards.compiled >/dev/null
 
 demo: setup
 	.venv/bin/ar1 demo

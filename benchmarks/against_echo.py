@@ -2,7 +2,8 @@
 
 `python benchmarks/against_echo.py [--batch 256] [--calls 32]` serialises the requests beforehand, sends them as
 bytes to each server in turn with the same number of calls in flight, and prints rollouts a second of both and the
-ratio. Every request has rollout ids of its own, because the reward server remembers what it has scored.
+ratio, for the rule rewards and for one whose scoring costs nothing (`null_reward.py`). Every request has rollout
+ids of its own, because the reward server remembers what it has scored. `served_path.py` tells where the time goes.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from scenes.world import WorldConfig, generate
 SERVICE = "/ar1.rewards.v1.RewardService"
 DEADLINE_S = 60.0
 ROUNDS = 3
+NULL = RewardSource(f"{Path(__file__).with_name('null_reward.py')}:NullReward")
+SOURCES = {"trajectory": RewardSource("trajectory"), "consistency": RewardSource("consistency"), "null": NULL}
 LIMITS = [("grpc.max_receive_message_length", MESSAGE_BYTES), ("grpc.max_send_message_length", MESSAGE_BYTES)]
 
 
@@ -91,14 +94,14 @@ def measure(
     name: str, views: Sequence[RolloutView], clips: Sequence[Clip], batch: int, calls: int, workers: int
 ) -> None:
     """Print one line for one reward."""
-    config = ServerConfig((RewardSource(name),), workers=workers)
+    config = ServerConfig((SOURCES[name],), workers=workers)
     ours, theirs = [], []
     with (
         tempfile.TemporaryDirectory() as folder,
         SupervisedServer(LaunchConfig(config, Path(folder))) as server,
     ):
         address = server.url(name).removeprefix("grpc://").split("/")[0]
-        asyncio.run(_warm(address))
+        asyncio.run(until_warm(address))
         asyncio.run(give_clips(address, clips))
         _, answer = asyncio.run(send(address, requests(views, name, batch, 2, "warm"), 2))
         process, other = echo(Path(folder), answer)
@@ -128,7 +131,7 @@ def _all_scored(answer: bytes, batch: int) -> None:
         raise RuntimeError(f"not every rollout has a score: {results[:1]}")
 
 
-async def _warm(address: str) -> None:
+async def until_warm(address: str) -> None:
     """Return when the rewards are loaded."""
     async with grpc.aio.insecure_channel(address) as channel:
         method = channel.unary_unary(f"{SERVICE}/Describe")
@@ -148,11 +151,11 @@ def main(
     calls: Annotated[int, typer.Option(help="Calls a measurement.")] = 32,
     workers: Annotated[int, typer.Option(help="Scoring processes of the reward server.")] = 1,
 ) -> None:
-    """Print one line a rule reward."""
+    """Print one line a reward."""
     rig = default_rig(("front_wide", "front_tele"))
     clips = [clip.without_cameras() for clip in generate(WorldConfig(), 0, 32, rig)]
     views = noisy_rollouts(clips, GROUP * len(clips))
-    for name in ("trajectory", "consistency"):
+    for name in SOURCES:
         measure(name, views, clips, batch, calls, workers)
 
 

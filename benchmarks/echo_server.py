@@ -1,4 +1,4 @@
-"""An empty grpc.aio server: every call is answered with the same bytes. Started by `reward_servers.py`.
+"""An empty grpc.aio server: every call is answered with the same bytes. Started by `against_echo.py`.
 
 `python benchmarks/echo_server.py PORT_FILE ANSWER_FILE` serves on loopback until it is terminated; the port goes to
 PORT_FILE, the answer comes from ANSWER_FILE.

@@ -1,8 +1,9 @@
 """The consistency reward as one would first write it with torch: one rollout at a time.
 
 Role: the baseline of `rule_rewards.py`. It measures the drive (meta-actions by the published detector, the drive
-seen from its lane) and holds it against the rules by itself; the rule tables, the parser of the text and the lane
-prepared once a clip are the reward's own, because they are data or have no tensors in them.
+seen from its lane) and holds it against the rules by itself (`torch_rules.py`, for several steps
+`torch_step_order.py`); the rule tables, the parser of the text and the lane prepared once a clip are the reward's
+own, because they are data or have no tensors in them.
 """
 
 from __future__ import annotations
@@ -12,33 +13,22 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
+from torch_rules import Run, outside, path_faults, sided_faults, speed_faults
+from torch_step_order import Seen, late, on_arc, steps_faults
 
 from rewards.consistency_rules import (
-    ACCELERATE_WORDS,
-    KEEP_WORDS,
     LATERAL_RULES,
     LINE_CAUSES,
     LONGITUDINAL_RULES,
-    SLOW_WORDS,
+    SPEED_WORDS,
     STOP_GAP_M,
-    STOP_WORDS,
-    PathRule,
-    SpeedRule,
 )
-from rewards.decision_phrases import Speed
 from rewards.factors import parse_factors
-from rewards.intent import DIRECTIONAL, parse_intent
+from rewards.intent import DIRECTIONAL, Intent, parse_intent
 from rewards.lane_frame import ReferenceLane
-from scenes.decisions import Direction, Longitudinal
+from scenes.decisions import Longitudinal
 
 DT = 0.1
-Run = tuple[str, int, int]
-WORDS = {
-    Speed.STOP: STOP_WORDS,
-    Speed.SLOW: SLOW_WORDS,
-    Speed.KEEP: KEEP_WORDS,
-    Speed.ACCELERATE: ACCELERATE_WORDS,
-}
 
 
 def score_one(
@@ -50,73 +40,45 @@ def score_one(
         return {"longitudinal": 0.0, "lateral": 0.0, "parsed": 0.0, "value": 0.0}
     start = torch.tensor([[0.0, 0.0, 0.0, float(states[0, 3] - actions[0, 0] * DT)]], dtype=torch.float64)
     full = torch.cat([start, states])
-    # Both axes are segmented, as the reward does, although today's rules ask for the speed's only.
-    runs, _ = speed_runs(full), path_runs(full)
     offset, heading, stop = seen_from(full, lane)
-    shift = offset - offset[0]
-    speed_ok = speed_fits(LONGITUDINAL_RULES[intent.longitudinal], full[:, 3], runs)
-    if intent.speed is not None:
-        speed_ok &= speed_fits(WORDS[intent.speed], full[:, 3], runs)
-    speed_ok &= not bool((full[:, 3] < -0.3).any())
+    seen = Seen(full, offset, heading, lane is not None, speed_runs(full), path_runs(full))
+    speed, path = faults(intent, seen)
+    stated = [step.longitudinal for step in intent.steps if step.longitudinal]
     if (
         LINE_CAUSES & parse_factors(text)
-        and intent.longitudinal is Longitudinal.STOP_STATIC
+        and (stated[-1] if stated else intent.longitudinal) is Longitudinal.STOP_STATIC
         and float(full[-1, 3]) < 0.3
         and stop is not None
     ):
-        speed_ok &= STOP_GAP_M[0] <= stop - front <= STOP_GAP_M[1]
-    turned = float(full[-1, 2] - full[0, 2])
-    end = (abs(float(heading[-1])), abs(float(offset[-1])) if lane is not None else None)
-    rule = LATERAL_RULES[intent.lateral]
-    fits = {side: path_fits(rule, shift, turned, end, side) for side in (1, -1)}
-    if intent.lateral not in DIRECTIONAL:
-        path_ok = fits[1] and fits[-1]
-    elif intent.direction is None:
-        path_ok = fits[1] or fits[-1]
-    else:
-        path_ok = fits[-1 if intent.direction is Direction.RIGHT else 1]
-    passed = {"longitudinal": float(speed_ok), "lateral": float(path_ok), "parsed": 1.0}
+        speed += outside("line", stop - front, STOP_GAP_M)
+    passed = {"longitudinal": float(not speed), "lateral": float(not path), "parsed": 1.0}
     return {**passed, "value": passed["longitudinal"] * passed["lateral"]}
 
 
-def speed_fits(rule: SpeedRule, speed: Tensor, runs: Sequence[Run]) -> bool:
-    """Whether a speed [K] with its longitudinal runs obeys a rule."""
-    names = [name for name, _, _ in runs]
-    if any(name not in rule.allowed for name in names):
-        return False
-    moving = [name for name in names if name != "maintain_speed"]
-    if rule.opening and moving and moving[0] not in rule.opening:
-        return False
-    start, low, high = float(speed[0]), float(speed.min()), float(speed.max())
-    return (
-        within(float(speed[-1]) - start, rule.change)
-        and within(start - low, rule.drop)
-        and within(high - start, rule.gain)
-        and within(low / max(start, 0.1), rule.lowest)
+def faults(intent: Intent, seen: Seen) -> tuple[list[str], list[str]]:
+    """Faults of speed and of path of a drive against what a text says."""
+    if len(intent.steps) > 1:
+        return steps_faults(intent.steps, seen)
+    assert intent.longitudinal is not None
+    assert intent.lateral is not None
+    full, pace = seen.full, seen.pace
+    speed = speed_faults(LONGITUDINAL_RULES[intent.longitudinal], full[:, 3], pace)
+    if intent.speed is not None:
+        speed += speed_faults(SPEED_WORDS[intent.speed], full[:, 3], pace)
+    if bool((full[:, 3] < -0.3).any()):
+        speed.append("drives backwards")
+    turned, shift = float(full[-1, 2] - full[0, 2]), seen.offset - seen.offset[0]
+    end = (abs(float(seen.heading[-1])), abs(float(seen.offset[-1])) if seen.mapped else None)
+    rule = LATERAL_RULES[intent.lateral]
+    path = sided_faults(
+        intent.lateral in DIRECTIONAL,
+        intent.direction,
+        lambda side: path_faults(rule, shift, turned, end, side),
     )
-
-
-def path_fits(
-    rule: PathRule, shift: Tensor, turned: float, end: tuple[float, float | None], side: int
-) -> bool:
-    """Whether a path obeys a rule towards a side."""
-    most, wrong = float((side * shift).max()), float((-side * shift).max())
-    last = side * float(shift[-1])
-    settled, off = end
-    return (
-        within(most, rule.peak)
-        and within(last, rule.final)
-        and within(last + wrong, rule.back)
-        and wrong <= rule.wrong
-        and within(side * turned, rule.turn)
-        and settled <= rule.settled
-        and (off is None or off <= rule.centred)
-    )
-
-
-def within(value: float, bounds: tuple[float, float]) -> bool:
-    """Whether bounds hold a value."""
-    return bounds[0] <= value <= bounds[1]
+    if intent.steps:
+        late_speed, late_path = late(intent.steps[0], seen)
+        return speed + late_speed, path + late_path
+    return speed, path
 
 
 def speed_runs(full: Tensor) -> list[Run]:
@@ -226,7 +188,7 @@ def joined(runs: list[Run]) -> list[Run]:
 def seen_from(full: Tensor, lane: ReferenceLane | None) -> tuple[Tensor, Tensor, float | None]:
     """Offset [K] m and heading [K] rad against the lane, and m to the stop line ahead."""
     if lane is None:
-        raise ValueError("the procedural world's clips all have a lane")
+        return *on_arc(full), None
     line, length, yaw = (torch.from_numpy(v) for v in (lane.centre, lane.length, lane.yaw))
     step = line[1:] - line[:-1]
     size = step.norm(dim=-1)

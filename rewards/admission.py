@@ -19,6 +19,7 @@ from rewards.token_gate import TokenGate
 from rewards.wire import reward_pb2 as pb
 from rewards.wire.arrays import WireError
 from rewards.wire.bounds import parse
+from rewards.wire.call import parse_call
 
 CODE = grpc.StatusCode
 HEALTH = "/grpc.health.v1.Health/"
@@ -104,11 +105,15 @@ class Admission(grpc.aio.ServerInterceptor):
     def _parse_first(self, handler: grpc.RpcMethodHandler, kind: Any) -> grpc.RpcMethodHandler:
         async def answer(data: bytes, context: grpc.aio.ServicerContext) -> Any:
             try:
-                request = parse(data, kind)
+                request = parse_call(data) if kind is pb.ScoreRequest else parse(data, kind)
             except WireError as error:
                 await refuse(context, self._metrics, Refusal("malformed", CODE.INVALID_ARGUMENT, str(error)))
             return await handler.unary_unary(request, context)
 
+        def pack(response: Any) -> bytes:
+            # Scores leave as they came from the scoring process.
+            return response if isinstance(response, bytes) else handler.response_serializer(response)
+
         return grpc.unary_unary_rpc_method_handler(
-            answer, request_deserializer=None, response_serializer=handler.response_serializer
+            answer, request_deserializer=None, response_serializer=pack
         )

@@ -27,6 +27,18 @@ class ComfortLimits:
     yaw_acceleration: float = 1.93
     yaw_rate: float = 0.95
 
+    def bounds(self) -> np.ndarray:
+        """[6, 2] lowest and highest, in the order of FLAGS."""
+        most = (
+            self.lateral_acceleration,
+            self.jerk,
+            self.longitudinal_jerk,
+            self.yaw_acceleration,
+            self.yaw_rate,
+        )
+        along = (self.lowest_acceleration, self.highest_acceleration)
+        return np.array([along, *((-limit, limit) for limit in most)])
+
 
 DEFAULT_LIMITS = ComfortLimits()
 FLAGS = (
@@ -50,27 +62,10 @@ def comfort_flags(states: np.ndarray, limits: ComfortLimits = DEFAULT_LIMITS) ->
 
     Accelerations are time derivatives of the velocity's components in the body frame (no centripetal term);
     jerk is the second derivative of the speed."""
-    yaw = states[..., 2]
-    vx, vy = rate(states[..., 0]), rate(states[..., 1])
-    along = np.cos(yaw) * vx + np.sin(yaw) * vy
-    across = -np.sin(yaw) * vx + np.cos(yaw) * vy
-    acceleration = rate(along)
-    yaw_rate = rate(_continuous(yaw))
-    passes = {
-        "longitudinal_acceleration": (acceleration > limits.lowest_acceleration)
-        & (acceleration < limits.highest_acceleration),
-        "lateral_acceleration": np.abs(rate(across)) < limits.lateral_acceleration,
-        "jerk": np.abs(rate(rate(np.hypot(vx, vy)))) < limits.jerk,
-        "longitudinal_jerk": np.abs(rate(acceleration)) < limits.longitudinal_jerk,
-        "yaw_acceleration": np.abs(rate(yaw_rate)) < limits.yaw_acceleration,
-        "yaw_rate": np.abs(yaw_rate) < limits.yaw_rate,
-    }
-    return {name: steps.all(axis=-1) for name, steps in passes.items()}
+    from rewards.compiled.comfort import flags
 
-
-def _continuous(yaw: np.ndarray) -> np.ndarray:
-    """Yaw [B, T] without jumps by a full turn; integrated yaw has none, and finding that out is cheaper."""
-    return yaw if np.all(np.abs(np.diff(yaw, axis=-1)) < np.pi) else np.unwrap(yaw, axis=-1)
+    passed = flags(np.ascontiguousarray(states, dtype=np.float64), limits.bounds())
+    return dict(zip(FLAGS, passed.T, strict=True))
 
 
 def mean_jerk(actions: np.ndarray) -> np.ndarray:

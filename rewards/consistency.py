@@ -12,25 +12,35 @@ its label's own text, by decision.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+import numpy as np
+
+from rewards.clip_cache import ClipCache
 from rewards.consistency_rules import (
     LATERAL_RULES,
     LINE_CAUSES,
     LONGITUDINAL_RULES,
     SPEED_WORDS,
     STOP_GAP_M,
+    PathRule,
+    SpeedRule,
 )
 from rewards.description import Component, Need
-from rewards.drive import STANDSTILL_MPS, Drive, front_m
-from rewards.drives import measure_batch
+from rewards.drive import STANDSTILL_MPS, Drive, Motion, front_m
+from rewards.drives import DriveRow, measure_columns
 from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, Step
 from rewards.intent_parser import RULES, Parse, parser_named
-from rewards.lane_frame import reference_lane
+from rewards.lane_frame import ReferenceLane, reference_lane
+from rewards.phases import Timing
 from rewards.rule_faults import either_side_faults, outside, path_faults, speed_faults
 from rewards.score import ClipView, RolloutView, Score, Status
+from rewards.score_table import ScoreTable
 from rewards.step_order import check_steps, late_faults
+from rewards.warm_up import sample
+from scenes.clip import Clip
 from scenes.decisions import Direction, Longitudinal
 
 VERSION = "2"
@@ -54,47 +64,95 @@ class ConsistencyReward:
 
         Raises as `rewards.intent_parser.parser_named`."""
         self.parser = parser_named(parser, options)
+        self._lanes = ClipCache(_lane)
         self.version = VERSION if parser == RULES else f"{VERSION}-{self.parser.version}"
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module."""
-        wanted = {rollout.clip_id for rollout in rollouts}
-        lanes = {clip_id: reference_lane(clips[clip_id].road) for clip_id in wanted}
-        texts = [r.text for r in rollouts if r.states is not None]
-        parses = dict(zip(texts, self.parser.parse(texts), strict=True))
-        driven = [r for r in rollouts if r.states is not None and r.actions is not None]
-        drives = measure_batch(
-            [r.states for r in driven if r.states is not None],
-            [r.actions for r in driven if r.actions is not None],
-            [lanes[r.clip_id] for r in driven],
-            [front_m(clips[r.clip_id]) for r in driven],
-        )
-        by_rollout = {id(r): drive for r, drive in zip(driven, drives, strict=True)}
-        return [self._score(r, parses, by_rollout.get(id(r))) for r in rollouts]
+        return list(self.score_table(rollouts, clips))
 
-    def _score(self, rollout: RolloutView, parses: dict[str, Parse], drive: Drive | None) -> Score:
-        if drive is None:
-            return self._result(0.0, 0.0, 0.0, f"invalid completion: {rollout.reason or 'no trajectory'}")
-        parse = parses[rollout.text]
+    def warm(self) -> None:
+        """Have the compiled loops ready: see rewards.warm_up."""
+        self.score_table(*sample())
+
+    def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
+        """As `score`, as columns."""
+        lanes = {clip_id: self._lanes.get(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
+        texts = {r.text for r in rollouts if r.states is not None}
+        parses = dict(zip(texts, self.parser.parse(list(texts)), strict=True))
+        readings = {text: Reading.of(text, parse) for text, parse in parses.items()}
+        parts, told = np.zeros((len(rollouts), len(self.components))), [""] * len(rollouts)
+        missing: dict[int, Status] = {}
+        driven = [i for i, r in enumerate(rollouts) if r.states is not None and r.actions is not None]
+        for index in set(range(len(rollouts))).difference(driven):
+            told[index] = f"invalid completion: {rollouts[index].reason or 'no trajectory'}"
+        chosen = [rollouts[index] for index in driven]
+        measured = measure_columns(
+            [r.states for r in chosen if r.states is not None],
+            [r.actions for r in chosen if r.actions is not None],
+            [lanes[r.clip_id] for r in chosen],
+            [front_m(clips[r.clip_id]) for r in chosen],
+        )
+        for some, drives in measured:
+            for row, (place, motion) in enumerate(zip(some, drives.motions(), strict=True)):
+                index, reading = driven[place], readings[chosen[place].text]
+                if reading.status is not Status.OK:
+                    missing[index] = reading.status
+                if reading.intent is None:
+                    told[index] = reading.said
+                    continue
+                speed, path = reading.faults(DriveRow(motion, drives, row))
+                parts[index] = not speed, not path, 1.0
+                told[index] = reading.told(speed, path)
+        values = parts[:, 0] * parts[:, 1]
+        values[list(missing)] = np.nan
+        names = tuple(component.name for component in self.components)
+        return ScoreTable(self.name, self.version, values, names, parts, told, missing)
+
+
+def _lane(clip: Clip) -> ReferenceLane | None:
+    return reference_lane(clip.road)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A text as it was read, the same for every rollout that says it. intent: what the drive is held against, None
+    where there is none; said: how an explanation begins, or all of it; at_line: whether it must stop at a line;
+    rules: of the intent."""
+
+    intent: Intent | None
+    said: str
+    status: Status = Status.OK
+    at_line: bool = False
+    rules: Rules | None = None
+
+    @classmethod
+    def of(cls, text: str, parse: Parse) -> Reading:
+        """The reading of a parsed text."""
+        intent = parse.intent
         if parse.status is not Status.OK:
             why = f"the rules cannot read the text and {parse.parser} failed: {parse.why}"
-            return Score(self.name, None, parse.status, explanation=why, version=self.version)
-        intent = parse.intent
+            return cls(None, why, parse.status)
         if not intent.parsed:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
-            return self._result(0.0, 0.0, 0.0, f"unparsable: {why}{not_counted(intent)}")
-        speed, path = check(intent, drive)
-        if LINE_CAUSES & parse_factors(rollout.text):
-            speed += stop_line_faults(intent, drive)
-        faults = [*(f"longitudinal: {f}" for f in speed), *(f"lateral: {f}" for f in path)]
+            return cls(None, f"unparsable: {why}{not_counted(intent)}")
         said = f"says {told(intent)} ({'; '.join(intent.matched)}){not_counted(intent)}"
-        why = "; ".join([said, *(faults or ["does it"])])
-        return self._result(float(not speed), float(not path), 1.0, why)
+        return cls(intent, said, Status.OK, bool(LINE_CAUSES & parse_factors(text)), Rules.of(intent))
 
-    def _result(self, longitudinal: float, lateral: float, parsed: float, why: str) -> Score:
-        parts = {"longitudinal": longitudinal, "lateral": lateral, "parsed": parsed}
-        value = longitudinal * lateral
-        return Score(self.name, value, components=parts, explanation=why, version=self.version)
+    def faults(self, drive: DriveRow) -> tuple[list[str], list[str]]:
+        """What a drive does against it: faults of speed, faults of path."""
+        assert self.intent is not None
+        speed, path = check(self.intent, drive, self.rules)
+        if self.at_line:
+            speed += stop_line_faults(self.intent, drive.motion)
+        return speed, path
+
+    def told(self, speed: Sequence[str], path: Sequence[str]) -> str:
+        """The explanation of a score."""
+        if not speed and not path:
+            return f"{self.said}; does it"
+        faults = [*(f"longitudinal: {f}" for f in speed), *(f"lateral: {f}" for f in path)]
+        return "; ".join([self.said, *faults])
 
 
 def told(intent: Intent) -> str:
@@ -115,39 +173,65 @@ def not_counted(intent: Intent) -> str:
     return f", not counted: {', '.join(intent.ignored)}" if intent.ignored else ""
 
 
-def check(intent: Intent, drive: Drive) -> tuple[list[str], list[str]]:
-    """What the drive does against a parsed intent: faults of speed, faults of path; empty lists pass."""
-    assert intent.longitudinal is not None
-    assert intent.lateral is not None
+class Rules(NamedTuple):
+    """What a text of one step demands. sides: on which a path is looked at, +1 left, -1 right; both must pass;
+    empty: either may."""
+
+    speed: tuple[SpeedRule, ...]
+    path: PathRule
+    sides: tuple[int, ...]
+
+    @classmethod
+    def of(cls, intent: Intent) -> Rules:
+        """The rules of a parsed intent."""
+        assert intent.longitudinal is not None
+        assert intent.lateral is not None
+        words = () if intent.speed is None else (SPEED_WORDS[intent.speed],)
+        if intent.lateral not in DIRECTIONAL:
+            sides: tuple[int, ...] = (1, -1)
+        elif intent.direction is None:
+            sides = ()
+        else:
+            sides = (-1 if intent.direction is Direction.RIGHT else 1,)
+        return cls((LONGITUDINAL_RULES[intent.longitudinal], *words), LATERAL_RULES[intent.lateral], sides)
+
+
+def check(intent: Intent, drive: Drive | DriveRow, rules: Rules | None = None) -> tuple[list[str], list[str]]:
+    """What the drive does against a parsed intent: faults of speed, faults of path; empty lists pass. rules: of the
+    intent, where they are at hand."""
     if len(intent.steps) > 1:
-        return check_steps(intent.steps, drive)
-    speed = speed_faults(LONGITUDINAL_RULES[intent.longitudinal], drive)
-    if intent.speed is not None:
-        speed += [f for f in speed_faults(SPEED_WORDS[intent.speed], drive) if f not in speed]
-    if drive.reverses:
+        return check_steps(intent.steps, drive.whole())
+    wanted = Rules.of(intent) if rules is None else rules
+    motion = drive.motion
+    speed = _without_repeats([speed_faults(rule, motion) for rule in wanted.speed])
+    if motion.reverses:
         speed.append("drives backwards")
-    rule = LATERAL_RULES[intent.lateral]
-    if intent.lateral in DIRECTIONAL and intent.direction is None:
-        path = either_side_faults(rule, drive)
+    if wanted.sides:
+        path = _without_repeats([path_faults(wanted.path, motion, side) for side in wanted.sides])
     else:
-        path = path_faults(rule, drive, -1 if intent.direction is Direction.RIGHT else 1)
-    if intent.lateral not in DIRECTIONAL:
-        path += [f for f in path_faults(rule, drive, -1) if f not in path]
-    if intent.steps:
-        late_speed, late_path = late_faults(intent.steps[0], drive)
+        path = either_side_faults(wanted.path, motion)
+    if intent.steps and intent.steps[0].timing is Timing.NOW:
+        late_speed, late_path = late_faults(intent.steps[0], drive.whole())
         return speed + late_speed, path + late_path
     return speed, path
 
 
-def stop_line_faults(intent: Intent, drive: Drive) -> list[str]:
+def _without_repeats(parts: Sequence[list[str]]) -> list[str]:
+    first, *others = parts
+    for part in others:
+        first += [fault for fault in part if fault not in first]
+    return first
+
+
+def stop_line_faults(intent: Intent, motion: Motion) -> list[str]:
     """Where a stop at a light or sign ends in the wrong place, if the drive has come to rest and there is a
     line."""
     stated = [step.longitudinal for step in intent.steps if step.longitudinal]
     last = stated[-1] if stated else intent.longitudinal
-    stops = last is Longitudinal.STOP_STATIC and drive.speed[-1] < STANDSTILL_MPS
-    if not stops or drive.stop_gap is None:
+    stops = last is Longitudinal.STOP_STATIC and motion.final < STANDSTILL_MPS
+    if not stops or motion.stop_gap != motion.stop_gap:
         return []
-    return outside("stands before the line", drive.stop_gap, STOP_GAP_M, "m")
+    return outside("stands before the line", motion.stop_gap, STOP_GAP_M, "m")
 
 
 if __name__ == "__main__":

@@ -5,17 +5,52 @@ Role: the evidence side of the consistency reward: meta-actions on both axes and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from rewards.comfort import REVERSING_MPS
 from rewards.lane_frame import LaneFrame, ReferenceLane, lane_frame
-from rewards.meta_actions import Segment, lateral_segments, longitudinal_segments
+from rewards.meta_actions import (
+    LateralAction,
+    LongitudinalAction,
+    Segment,
+    lateral_segments,
+    longitudinal_segments,
+)
 from scenes.clip import Clip
 from scenes.trajectory import STEP_S
 
 STANDSTILL_MPS = 0.3
+
+
+class Motion(NamedTuple):
+    """The numbers that the rules look at. actions: longitudinal meta-actions in order; start, final, lowest,
+    highest: speeds m/s; left, right: largest sideways displacement m since t0 to either side; shift: m left at the
+    end; turned: net heading change rad; settled: heading against the lane at the end, rad, without sign; off: m
+    from the lane centre at the end, NaN without a map; reverses, stop_gap: see Drive, NaN without a line."""
+
+    actions: tuple[LongitudinalAction | LateralAction, ...]
+    start: float
+    final: float
+    lowest: float
+    highest: float
+    left: float
+    right: float
+    shift: float
+    turned: float
+    settled: float
+    off: float
+    stop_gap: float
+    reverses: bool
+
+    @property
+    def motion(self) -> Motion:
+        """Itself: the rules take a drive or its motion."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -37,14 +72,30 @@ class Drive:
         """[K] m/s."""
         return self.states[:, 3]
 
-    def peak_shift(self, side: int) -> float:
-        """Largest sideways displacement m towards `side` (+1 left, -1 right) since t0."""
-        return self.frame.reach[0 if side > 0 else 1]
+    def whole(self) -> Drive:
+        """Itself: what is checked is a drive, or a row of `rewards.drives` that can become one."""
+        return self
 
-    @property
-    def final_shift(self) -> float:
-        """Sideways displacement m at the end since t0, left positive."""
-        return float(self.frame.shift[-1])
+    @cached_property
+    def motion(self) -> Motion:
+        """The numbers that the rules look at."""
+        speed, frame = self.speed, self.frame
+        left, right = frame.reach
+        return Motion(
+            actions=tuple(segment.action for segment in self.longitudinal),
+            start=float(speed[0]),
+            final=float(speed[-1]),
+            lowest=float(speed.min()),
+            highest=float(speed.max()),
+            left=left,
+            right=right,
+            shift=float(frame.shift[-1]),
+            turned=self.turned,
+            settled=abs(float(frame.heading[-1])),
+            off=abs(float(frame.offset[-1])) if frame.mapped else math.nan,
+            stop_gap=math.nan if self.stop_gap is None else self.stop_gap,
+            reverses=self.reverses,
+        )
 
     def window(self, start: int, end: int, in_lane: bool = True) -> Drive:
         """Ticks start … end - 1 as a drive of their own, with its first state for t0. in_lane: seen from the

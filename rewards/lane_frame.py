@@ -8,19 +8,20 @@ bend but not a turn from one.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from scenes.clip import RoadMap
-from scenes.geometry import arc_length, headings, project, wrap_angle
+from scenes.geometry import arc_length, project, wrap_angle
 
 LANE_REACH_M = 2.6
 ALIGNED_RAD = 0.6
 BEYOND_M = 150.0
 BESIDE_M = 5.0
-ORIGIN = np.zeros(2)
+ORIGIN = np.zeros((1, 2))
 
 
 @dataclass(frozen=True)
@@ -66,18 +67,24 @@ class LaneFrame:
 
 def reference_lane(road: RoadMap | None) -> ReferenceLane | None:
     """The lane nearest to the origin that runs along x there; None without a map or such a lane."""
-    lanes = [] if road is None else [lane for lane in road.lanes if len(lane) > 1 and _aligned(lane)]
-    offsets = [abs(float(project(ORIGIN, lane)[1])) for lane in lanes]
-    if road is None or not lanes or min(offsets) > LANE_REACH_M:
+    from rewards.compiled.lanes import measured, nearest_point, projected
+
+    if road is None:
         return None
-    own = lanes.pop(int(np.argmin(offsets)))
-    here = own[np.argmin(np.linalg.norm(own, axis=-1))]
-    length = arc_length(own)[-1]
+    known = [(line, measured(line)) for line in map(_line, road.lanes) if len(line) > 1]
+    fit = [(one, far) for one, far in known if far[-1] > 0.0 and _aligned(one, nearest_point(one))]
+    lanes, lengths = [one for one, _ in fit], [far for _, far in fit]
+    offsets = [abs(projected(ORIGIN, *pair)[0, 1]) for pair in zip(lanes, lengths, strict=True)]
+    if not lanes or min(offsets) > LANE_REACH_M:
+        return None
+    chosen = int(np.argmin(offsets))
+    own, length = lanes.pop(chosen), lengths.pop(chosen)[-1]
+    here = own[nearest_point(own)]
     beyond = None
-    for other in lanes:
-        if arc_length(other)[-1] <= length + 5.0:
+    for other, along in zip(lanes, lengths, strict=True):
+        if along[-1] <= length + 5.0:
             continue
-        gap = float(project(here, other)[1])
+        gap = float(projected(here[None], other, along)[0, 1])
         if abs(gap) < BESIDE_M:
             beyond = _prepared(other, gap, road, None)
             break
@@ -98,25 +105,26 @@ def lane_frame(states: np.ndarray, lane: ReferenceLane | None) -> LaneFrame:
     return LaneFrame(offset - lane.gap, heading, float(yaw[-1] - yaw[0]), True, stop_line)
 
 
-def _aligned(lane: np.ndarray) -> bool:
-    """Whether a lane runs along x where it is nearest to the origin."""
-    nearest = int(np.argmin(np.linalg.norm(lane, axis=-1)))
+def _line(points: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(points, dtype=np.float64)
+
+
+def _aligned(lane: np.ndarray, nearest: int) -> bool:
+    """Whether a lane runs along x at its point nearest to the origin."""
     step = lane[min(nearest + 1, len(lane) - 1)] - lane[max(nearest - 1, 0)]
-    return abs(float(np.arctan2(step[1], step[0]))) < ALIGNED_RAD
+    return abs(math.atan2(step[1], step[0])) < ALIGNED_RAD
 
 
 def _prepared(lane: np.ndarray, gap: float, road: RoadMap, beyond: ReferenceLane | None) -> ReferenceLane:
-    first, last = lane[0] - lane[1], lane[-1] - lane[-2]
-    before = lane[0] + BEYOND_M * first / np.linalg.norm(first)
-    after = lane[-1] + BEYOND_M * last / np.linalg.norm(last)
-    centre = np.concatenate([[before], lane, [after]])
-    length = arc_length(centre)
+    from rewards.compiled.lanes import continued, projected
+
+    centre, length, yaw = continued(lane, BEYOND_M)
     stops = []
     for line in road.stop_lines:
-        along, across = project(line, centre)
-        if across.min() <= 0.5 and across.max() >= -0.5:
-            stops.append(float(along.mean()))
-    return ReferenceLane(centre, float(length[-2]), gap, length, headings(centre), tuple(stops), beyond)
+        seen = projected(_line(line), centre, length)
+        if seen[:, 1].min() <= 0.5 and seen[:, 1].max() >= -0.5:
+            stops.append(float(seen[:, 0].mean()))
+    return ReferenceLane(centre, float(length[-2]), gap, length, yaw, tuple(stops), beyond)
 
 
 def _arc_frame(states: np.ndarray) -> LaneFrame:

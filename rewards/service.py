@@ -11,7 +11,8 @@ import hashlib
 import logging
 import time
 import uuid
-from collections.abc import Coroutine, Sequence
+from collections import Counter
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -25,12 +26,22 @@ from rewards.server_metrics import ServerMetrics
 from rewards.wire import reward_pb2 as pb
 from rewards.wire import reward_pb2_grpc
 from rewards.wire.arrays import WireError
+from rewards.wire.call import Call
 from rewards.wire.clips import decode_clip
-from rewards.wire.codec import EXPLANATION_CHARS, PROTOCOL, decode_rollout, encode_description, missing_result
+from rewards.wire.codec import (
+    EXPLANATION_CHARS,
+    PROTOCOL,
+    check_ids,
+    decode_rollout,
+    encode_description,
+    missing_result,
+)
+from rewards.wire.results import STATUS_NAMES, Packed, as_cached, field, packed
 from rewards.worker_pool import StoredClip, WorkerPool
 
 log = logging.getLogger("ar1.rewards")
 CODE = grpc.StatusCode
+_RESULT = bytes([pb.ScoreResponse.RESULTS_FIELD_NUMBER << 3 | 2])
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,7 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         self._metrics = metrics
         self._rollouts = rollouts
         self._clips: Lru[str, StoredClip] = Lru(clip_bytes, lambda clip: len(clip.packed))
-        self._results: Lru[bytes, pb.Result] = Lru(results)
+        self._results: Lru[bytes, bytes] = Lru(results)
         self._running: set[asyncio.Task[Any]] = set()
 
     def busy(self) -> int:
@@ -89,21 +100,17 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         self._metrics.clips.set(len(self._clips))
         return pb.PutClipsResponse(results=results, instance=self.instance)
 
-    async def Score(  # noqa: N802
-        self, request: pb.ScoreRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ScoreResponse:
+    async def Score(self, request: Call, context: grpc.aio.ServicerContext) -> bytes:  # noqa: N802
         """See reward.proto."""
-        served = await self._checked(request, context, Mode.PER_ROLLOUT)
-        return await self._respond(served, request.rollouts, context)
+        served = await self._checked(request.message, context, Mode.PER_ROLLOUT)
+        return await self._respond(served, request, context)
 
-    async def ScoreGroup(  # noqa: N802
-        self, request: pb.ScoreRequest, context: grpc.aio.ServicerContext
-    ) -> pb.ScoreResponse:
+    async def ScoreGroup(self, request: Call, context: grpc.aio.ServicerContext) -> bytes:  # noqa: N802
         """See reward.proto."""
-        served = await self._checked(request, context, Mode.PER_GROUP)
-        if len({(r.group_id, r.clip_id) for r in request.rollouts}) != 1:
+        served = await self._checked(request.message, context, Mode.PER_GROUP)
+        if len({(r.group_id, r.clip_id) for r in request.message.rollouts}) != 1:
             await self._refuse(context, "group", CODE.INVALID_ARGUMENT, "rollouts of more than one group")
-        return await self._respond(served, request.rollouts, context)
+        return await self._respond(served, request, context)
 
     def _put(self, message: pb.Clip) -> pb.ItemStatus:
         try:
@@ -151,61 +158,54 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
     ) -> NoReturn:
         await refuse(context, self._metrics, Refusal(reason, code, why, wait_s))
 
-    async def _respond(
-        self, served: Served, rollouts: Sequence[pb.Rollout], context: grpc.aio.ServicerContext
-    ) -> pb.ScoreResponse:
+    async def _respond(self, served: Served, call: Call, context: grpc.aio.ServicerContext) -> bytes:
         remaining = context.time_remaining()
         budget = 4 * self._timeout_s if remaining is None else max(0.9 * remaining - 0.05, 0.0)
-        results = await self._shielded(self._score(served, rollouts, budget))
-        return pb.ScoreResponse(
-            reward=served.description.name,
-            version=served.description.version,
-            instance=self.instance,
-            results=results,
+        results = await self._shielded(self._score(served, call, budget))
+        head = pb.ScoreResponse(
+            reward=served.description.name, version=served.description.version, instance=self.instance
         )
+        return head.SerializeToString() + b"".join([field(_RESULT, result) for _, result in results])
 
-    async def _shielded(self, work: Coroutine[Any, Any, list[pb.Result]]) -> list[pb.Result]:
+    async def _shielded(self, work: Coroutine[Any, Any, list[Packed]]) -> list[Packed]:
         task = asyncio.create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         return await asyncio.shield(task)
 
-    async def _score(
-        self, served: Served, rollouts: Sequence[pb.Rollout], budget_s: float
-    ) -> list[pb.Result]:
+    async def _score(self, served: Served, call: Call, budget_s: float) -> list[Packed]:
         name, began = served.description.name, time.monotonic()
-        results: list[pb.Result | None] = [None] * len(rollouts)
+        rollouts = call.message.rollouts
+        whole_group = served.description.mode is Mode.PER_GROUP
+        results: list[Packed | None] = [None] * len(rollouts)
         clips: dict[str, StoredClip] = {}
         keys: dict[int, bytes] = {}
+        prefix = _prefix(served.description)
         for index, rollout in enumerate(rollouts):
-            refusal = self._admit(rollout, clips)
+            refusal = self._admit(rollout, clips, whole_group)
             if refusal is None:
-                keys[index] = _key(served.description, rollout, clips[rollout.clip_id].digest)
+                keys[index] = _key(prefix, clips[rollout.clip_id].digest, call.body(index))
             else:
-                results[index] = refusal
-        whole_group = served.description.mode is Mode.PER_GROUP
+                results[index] = packed(refusal)
         if whole_group:
             keys = _group_keys(keys)
-        for index, key in keys.items():
-            results[index] = self._remembered(name, key)
+        self._remember(name, keys, results)
         todo = [index for index, result in enumerate(results) if result is None]
         if whole_group and len(todo) != len(rollouts):
             todo = self._group_todo(rollouts, results, keys)
         if todo:
             with self._metrics.in_flight.labels(name).track_inprogress():
-                fresh = await served.pool.score(
-                    [rollouts[i] for i in todo], clips, served.description.mode, budget_s
-                )
+                fresh = await served.pool.score(call, todo, clips, served.description.mode, budget_s)
             for index, result in zip(todo, fresh, strict=True):
                 results[index] = result
-                if result.status == pb.OK:
-                    self._results.put(keys[index], result)
+                if result[0] == pb.OK:
+                    self._results.put(keys[index], result[1])
         final = [result for result in results if result is not None]
         self._count(name, served.pool, final, time.monotonic() - began)
         return final
 
     def _group_todo(
-        self, rollouts: Sequence[pb.Rollout], results: list[pb.Result | None], keys: dict[int, bytes]
+        self, rollouts: Sequence[pb.Rollout], results: list[Packed | None], keys: dict[int, bytes]
     ) -> list[int]:
         """A group is scored whole or not at all: a rollout that cannot be scored makes its siblings missing,
         and a partly remembered group is scored again."""
@@ -214,15 +214,22 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
         culprit = next(i for i in range(len(rollouts)) if i not in keys)
         bad = results[culprit]
         assert bad is not None
-        why = f"sibling {rollouts[culprit].rollout_id} cannot be scored: {bad.explanation}"
+        cause = pb.Result.FromString(bad[1]).explanation
+        why = f"sibling {rollouts[culprit].rollout_id} cannot be scored: {cause}"
         for index in keys:
-            results[index] = missing_result(rollouts[index].rollout_id, bad.status, why)
+            results[index] = packed(missing_result(rollouts[index].rollout_id, bad[0], why))
         return []
 
-    def _admit(self, rollout: pb.Rollout, clips: dict[str, StoredClip]) -> pb.Result | None:
-        """None when the rollout can be scored, else why not. Collects the clips that are needed."""
+    def _admit(
+        self, rollout: pb.Rollout, clips: dict[str, StoredClip], whole_group: bool
+    ) -> pb.Result | None:
+        """None when the rollout can be scored as far as is seen here, else why not. Arrays are looked at where they
+        are unpacked; a group's here as well, because one decides for all. Collects the clips that are needed."""
         try:
-            decode_rollout(rollout)
+            if whole_group:
+                decode_rollout(rollout)
+            else:
+                check_ids(rollout.rollout_id, rollout.group_id, rollout.clip_id)
         except WireError as error:
             return missing_result(rollout.rollout_id, pb.DATA, str(error))
         if rollout.clip_id not in clips:
@@ -233,31 +240,33 @@ class RewardService(reward_pb2_grpc.RewardServiceServicer):
             clips[rollout.clip_id] = clip
         return None
 
-    def _remembered(self, name: str, key: bytes) -> pb.Result | None:
-        result = self._results.get(key)
-        if result is None:
-            return None
-        self._metrics.cached.labels(name).inc()
-        copy = pb.Result()
-        copy.CopyFrom(result)
-        copy.cached = True
-        return copy
+    def _remember(self, name: str, keys: Mapping[int, bytes], results: list[Packed | None]) -> None:
+        """Fill in what was answered before."""
+        known = 0
+        for index, key in keys.items():
+            result = self._results.get(key)
+            if result is not None:
+                results[index] = pb.OK, as_cached(result)
+                known += 1
+        if known:
+            self._metrics.cached.labels(name).inc(known)
 
-    def _count(self, name: str, pool: WorkerPool, results: Sequence[pb.Result], seconds: float) -> None:
-        for result in results:
-            self._metrics.items.labels(name, pb.Status.Name(result.status).lower()).inc()
+    def _count(self, name: str, pool: WorkerPool, results: Sequence[Packed], seconds: float) -> None:
+        for status, number in Counter(status for status, _ in results).items():
+            self._metrics.items.labels(name, STATUS_NAMES[status]).inc(number)
         self._metrics.batch_seconds.labels(name).observe(seconds)
         self._metrics.worker_restarts.labels(name).set(pool.restarts)
         self._metrics.worker_hangs.labels(name).set(pool.hangs)
 
 
-def _key(description: Description, rollout: pb.Rollout, clip_digest: bytes) -> bytes:
-    """Idempotency key: reward and version, and the rollout's id and content with its clip's, so that another
-    job that counts its groups from the same number is not answered with this one's scores."""
-    digest = hashlib.sha256(f"{description.name}\0{description.version}\0".encode())
-    digest.update(clip_digest)
-    digest.update(rollout.SerializeToString(deterministic=True))
-    return digest.digest()
+def _prefix(description: Description) -> bytes:
+    return hashlib.sha256(f"{description.name}\0{description.version}".encode()).digest()
+
+
+def _key(prefix: bytes, clip_digest: bytes, rollout: memoryview) -> bytes:
+    """Idempotency key: reward and version, and the rollout's id and content as they were packed, with its clip's,
+    so that another job that counts its groups from the same number is not answered with this one's scores."""
+    return prefix + clip_digest + hashlib.sha256(rollout).digest()
 
 
 def _group_keys(keys: dict[int, bytes]) -> dict[int, bytes]:

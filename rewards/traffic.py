@@ -13,18 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from scenes.clip import Clip
-from scenes.geometry import box_clearance, ego_box_pose
-from scenes.trajectory import STEP_S
 
 
 @dataclass(frozen=True)
 class Traffic:
-    """A road users over T steps. start: [C + 1]; poses: [A, T, 3] of box centres; speed: [A, T] m/s along the
-    heading, NaN where a single observation tells none; half: [A, 2] half length and width m; counted: [A, T]."""
+    """A road users over T steps. start: [C + 1]; moving: [A, T, 6] x, y, cos, sin of box centres and velocity m/s
+    along the heading, NaN where a single observation tells none; half: [A, 2] half length and width m; counted:
+    [A, T]."""
 
     start: np.ndarray
-    poses: np.ndarray
-    speed: np.ndarray
+    moving: np.ndarray
     half: np.ndarray
     counted: np.ndarray
 
@@ -36,34 +34,38 @@ def traffic(clips: Sequence[Clip], steps: int) -> Traffic:
     counts = np.array([len(clip.agents.ids) for clip in clips], dtype=np.intp)
     start = np.concatenate([[0], np.cumsum(counts)])
     busy = [clip for clip in clips if clip.agents.ids]
+    owner = np.repeat(np.arange(len(clips)), counts)
     if not busy:
-        none = np.zeros((0, steps))
-        return Traffic(start, np.zeros((0, steps, 3)), none, np.zeros((0, 2)), none.astype(bool))
+        nobody = np.zeros((0, steps), dtype=bool)
+        return Traffic(start, np.zeros((0, steps, 6)), np.zeros((0, 2)), nobody)
     poses = np.concatenate([_latest(clip.agents.poses, steps + 1, np.nan) for clip in busy])
     valid = np.concatenate([_latest(clip.agents.valid, steps + 1, False) for clip in busy])
     sizes = np.concatenate([clip.agents.sizes[:, :2] for clip in busy]).astype(np.float64)
-    owner = np.repeat(np.arange(len(clips)), counts)
-    size = np.array([clip.ego_size for clip in clips], dtype=np.float64)[owner, None]
-    expert = np.stack([clip.ego_future for clip in clips])[owner]
-    ego = ego_box_pose(expert, size[..., 3])
-    overlaps = box_clearance(ego, size[..., :2], poses[:, 1:], sizes[:, None]) < 0.0
-    counted = valid[:, 1:] & ~overlaps
-    return Traffic(start, poses[:, 1:], speeds(poses, valid)[:, 1:], 0.5 * sizes, counted)
+    experts = np.stack([clip.ego_future for clip in clips])
+    egos = np.array([clip.ego_size for clip in clips], dtype=np.float64)
+    from rewards.compiled.encounters import observed
+
+    moving, counted = observed(poses, valid, sizes, owner, experts, egos)
+    return Traffic(start, moving, 0.5 * sizes, counted)
+
+
+def joined(parts: Sequence[Traffic]) -> Traffic:
+    """The traffic of several batches of clips over the same steps, as one; at least one."""
+    counts = np.concatenate([np.diff(part.start) for part in parts])
+    return Traffic(
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.concatenate([part.moving for part in parts]),
+        np.concatenate([part.half for part in parts]),
+        np.concatenate([part.counted for part in parts]),
+    )
 
 
 def speeds(poses: np.ndarray, valid: np.ndarray) -> np.ndarray:
     """Speed [A, K] m/s along the heading of poses [A, K, 3]: the difference of the two neighbouring positions
     that are valid, of one and the pose itself where the other is not; NaN where neither is."""
-    steps = np.arange(poses.shape[1])
-    before = np.maximum(steps - 1, 0) * np.ones_like(valid, dtype=np.intp)
-    after = np.minimum(steps + 1, steps[-1]) * np.ones_like(before)
-    before = np.where(np.take_along_axis(valid, before, axis=1), before, steps)
-    after = np.where(np.take_along_axis(valid, after, axis=1), after, steps)
-    x, y, yaw = poses[..., 0], poses[..., 1], poses[..., 2]
-    dx = np.take_along_axis(x, after, axis=1) - np.take_along_axis(x, before, axis=1)
-    dy = np.take_along_axis(y, after, axis=1) - np.take_along_axis(y, before, axis=1)
-    seconds = np.where(valid & (after > before), (after - before) * STEP_S, np.nan)
-    return (np.cos(yaw) * dx + np.sin(yaw) * dy) / seconds
+    from rewards.compiled import encounters as compiled
+
+    return compiled.speeds(np.asarray(poses, dtype=np.float64), np.asarray(valid, dtype=bool))
 
 
 def _latest(values: np.ndarray, steps: int, missing: float | bool) -> np.ndarray:

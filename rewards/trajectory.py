@@ -17,23 +17,41 @@ every component with its formula.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from rewards.annotation import FARTHEST_M, clip_fault, drive_fault, wild
+from rewards.annotation import FARTHEST_M, drive_fault, wild
+from rewards.clip_cache import ClipCache
+from rewards.clip_scene import ClipScene, ClipScenes
 from rewards.collision import encounters
 from rewards.comfort import FLAGS, comfort_flags, mean_jerk, reverses
 from rewards.description import Component, Need
-from rewards.off_road import off_road_share
+from rewards.off_road import share
 from rewards.score import ClipView, RolloutView, Score, Status
-from rewards.traffic import traffic
+from rewards.score_table import ScoreTable
+from rewards.warm_up import sample
 from scenes.clip import Clip
 
 INF = float("inf")
 CHUNK = 256
 """Rollouts measured at once; memory is bounded by it, whatever the batch."""
+PARTS = (
+    "ade",
+    "fde",
+    "squared_l2",
+    "collision",
+    "min_ttc",
+    "short_ttc",
+    "off_road",
+    "mean_jerk",
+    "reverse",
+    "comfort",
+    *(f"comfort/{flag}" for flag in FLAGS),
+)
+"""Columns of a table of scores, in this order."""
+_COLUMN = {name: column for column, name in enumerate(PARTS)}
 
 
 @dataclass(frozen=True)
@@ -103,20 +121,31 @@ class TrajectoryReward:
         """weights: fields of TrajectoryWeights."""
         self.weights = TrajectoryWeights(**weights)
         self.low = self.weights.lowest
+        self._scenes = ClipCache(ClipScene.of)
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """One score a rollout; see the module. DATA where clip or drive are unfit: see rewards.annotation."""
-        scores: list[Score | None] = [None] * len(rollouts)
-        unfit = {clip_id: clip_fault(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
+        return list(self.score_table(rollouts, clips))
+
+    def warm(self) -> None:
+        """Have the compiled loops ready: see rewards.warm_up."""
+        self.score_table(*sample())
+
+    def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
+        """As `score`, as columns."""
+        count = len(rollouts)
+        values, parts = np.full(count, np.nan), np.full((count, len(PARTS)), np.nan)
+        told, missing = [""] * count, dict[int, Status]()
+        scenes = {clip_id: self._scenes.get(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
         by_steps: dict[int, list[int]] = defaultdict(list)
         for index, rollout in enumerate(rollouts):
             if rollout.states is None or rollout.actions is None:
-                why = f"invalid completion: {rollout.reason or 'no trajectory'}"
-                scores[index] = Score(self.name, self.low, explanation=why, version=self.version)
+                told[index] = f"invalid completion: {rollout.reason or 'no trajectory'}"
+                values[index] = self.low
                 continue
-            why = unfit[rollout.clip_id] or drive_fault(rollout, clips[rollout.clip_id]) or ""
+            why = scenes[rollout.clip_id].fault or drive_fault(rollout, clips[rollout.clip_id])
             if why:
-                scores[index] = self._missing(why)
+                told[index], missing[index] = why, Status.DATA
             else:
                 by_steps[len(rollout.states)].append(index)
         for indices in by_steps.values():
@@ -124,36 +153,33 @@ class TrajectoryReward:
             indices.sort(key=lambda i: rollouts[i].clip_id)
             for first in range(0, len(indices), CHUNK):
                 some = indices[first : first + CHUNK]
-                for index, score in zip(some, self._score([rollouts[i] for i in some], clips), strict=True):
-                    scores[index] = score
-        return [score for score in scores if score is not None]
+                found, columns, faults = self._columns([rollouts[i] for i in some], scenes)
+                values[some], parts[some] = found, columns
+                for index, words in zip(some, tell(columns), strict=True):
+                    told[index] = words
+                for row, why in faults.items():
+                    values[some[row]] = parts[some[row]] = np.nan
+                    told[some[row]], missing[some[row]] = why, Status.DATA
+        return ScoreTable(self.name, self.version, values, PARTS, parts, told, missing)
 
-    def _score(self, chosen: Sequence[RolloutView], clips: ClipView) -> Iterable[Score]:
-        """Scores of fit rollouts of one horizon."""
+    def _columns(
+        self, chosen: Sequence[RolloutView], scenes: Mapping[str, ClipScene]
+    ) -> tuple[np.ndarray, np.ndarray, dict[int, str]]:
+        """Values [R] and components [R, C] of fit rollouts of one horizon, and why some rows have none."""
         states = np.stack([r.states for r in chosen if r.states is not None])
         actions = np.stack([r.actions for r in chosen if r.actions is not None])
         place = {clip_id: row for row, clip_id in enumerate(dict.fromkeys(r.clip_id for r in chosen))}
         clip = np.array([place[r.clip_id] for r in chosen])
         unfit = wild(states, actions)
         states[unfit] = actions[unfit] = 0.0
-        parts = measure(states, actions, clip, [clips[clip_id] for clip_id in place], self.weights)
-        rows = np.stack(list(parts.values()), axis=1).tolist()
-        values = combine(parts, self.weights).tolist()
-        for value, row, bad in zip(values, rows, unfit.tolist(), strict=True):
-            if bad:
-                why = f"the drive holds numbers that are not finite or beyond {FARTHEST_M:g}"
-                yield self._missing(why)
-                continue
-            found = dict(zip(parts, row, strict=True))
-            if value != value:
-                yield self._missing("off_road has a weight, but the clip has no drivable area; set it to 0")
-                continue
-            if found["off_road"] != found["off_road"]:
-                del found["off_road"]
-            yield Score(self.name, value, components=found, explanation=_tell(found), version=self.version)
-
-    def _missing(self, why: str) -> Score:
-        return Score(self.name, None, Status.DATA, explanation=why, version=self.version)
+        here = ClipScenes.of([scenes[clip_id] for clip_id in place])
+        parts = measure_scenes(states, actions, clip, here, self.weights)
+        values = combine(parts, self.weights)
+        unmapped = "off_road has a weight, but the clip has no drivable area; set it to 0"
+        faults = dict.fromkeys(np.flatnonzero(np.isnan(values)).tolist(), unmapped)
+        beyond = f"the drive holds numbers that are not finite or beyond {FARTHEST_M:g}"
+        faults |= dict.fromkeys(np.flatnonzero(unfit).tolist(), beyond)
+        return values, np.stack([parts[name] for name in PARTS], axis=1), faults
 
 
 def measure(
@@ -165,13 +191,18 @@ def measure(
 ) -> dict[str, np.ndarray]:
     """Component name → [R] of states [R, T, 4] and actions [R, T, 2], row r driven in clips[clip[r]]; off_road
     is NaN where there is no drivable area. Every clip's future has T steps."""
-    expert = np.stack([one.ego_future[:, :2] for one in clips])[clip]
-    apart = states[..., :2] - expert
+    return measure_scenes(states, actions, clip, ClipScenes.of([ClipScene.of(one) for one in clips]), weights)
+
+
+def measure_scenes(
+    states: np.ndarray, actions: np.ndarray, clip: np.ndarray, scenes: ClipScenes, weights: TrajectoryWeights
+) -> dict[str, np.ndarray]:
+    """As `measure`, for clips that are prepared."""
+    apart = states[..., :2] - scenes.experts[clip, :, :2]
     squared = apart[..., 0] ** 2 + apart[..., 1] ** 2
     distance = np.sqrt(squared)
-    sizes = np.array([one.ego_size for one in clips], dtype=np.float64)[clip]
-    others = traffic(clips, states.shape[1])
-    met = encounters(states, clip, sizes, others, weights.collision_margin_m, weights.ttc_horizon_s)
+    sizes = scenes.sizes[clip]
+    met = encounters(states, clip, sizes, scenes.traffic, weights.collision_margin_m, weights.ttc_horizon_s)
     flags = comfort_flags(states)
     return {
         "ade": distance.mean(axis=-1),
@@ -180,7 +211,7 @@ def measure(
         "collision": met.collision.any(axis=-1).astype(float),
         "min_ttc": met.seconds.min(axis=-1),
         "short_ttc": (met.seconds < weights.ttc_threshold_s).mean(axis=-1),
-        "off_road": off_road_share(states, clip, clips),
+        "off_road": share(states, clip, scenes.sizes, scenes.areas, scenes.judged),
         "mean_jerk": mean_jerk(actions),
         "reverse": reverses(states).astype(float),
         "comfort": np.mean([flags[name] for name in FLAGS], axis=0),
@@ -206,14 +237,30 @@ def combine(parts: dict[str, np.ndarray], weights: TrajectoryWeights) -> np.ndar
     return -(lost + w.off_road * parts["off_road"] if w.off_road else lost)
 
 
-def _tell(parts: dict[str, float]) -> str:
-    told = f"ADE {parts['ade']:.2f} m, FDE {parts['fde']:.2f} m"
-    faults = [name for name in ("collision", "reverse") if parts[name]]
-    if parts["short_ttc"] and not parts["collision"]:
-        faults.append(f"time to collision {parts['min_ttc']:.2f} s")
-    if parts.get("off_road"):
-        faults.append(f"off the road in {parts['off_road']:.0%} of the steps")
-    if parts["comfort"] < 1.0:
-        limits = [name for name in FLAGS if not parts[f"comfort/{name}"]]
-        faults.append(f"over the comfort limit in {', '.join(limits)}")
-    return "; ".join([told, *faults])
+def tell(parts: np.ndarray) -> list[str]:
+    """An explanation for each row of components [R, C]: both distances, then what is wrong."""
+    limits = _COLUMN["comfort"] + 1
+    found = parts.tolist()
+    faulty = _faulty(parts).tolist()
+    ade, fde = _COLUMN["ade"], _COLUMN["fde"]
+    out = ["ADE %.2f m, FDE %.2f m" % (row[ade], row[fde]) for row in found]  # noqa: UP031 - the fastest way
+    for index in np.flatnonzero(faulty).tolist():
+        row = dict(zip(PARTS, found[index], strict=True))
+        faults = [name for name in ("collision", "reverse") if row[name]]
+        if row["short_ttc"] and not row["collision"]:
+            faults.append(f"time to collision {row['min_ttc']:.2f} s")
+        if row["off_road"] > 0.0:
+            faults.append(f"off the road in {row['off_road']:.0%} of the steps")
+        if row["comfort"] < 1.0:
+            over = [name for name, passed in zip(FLAGS, found[index][limits:], strict=True) if not passed]
+            faults.append(f"over the comfort limit in {', '.join(over)}")
+        out[index] = "; ".join([out[index], *faults])
+    return out
+
+
+def _faulty(parts: np.ndarray) -> np.ndarray:
+    """[R] bool: something is wrong beside the distance."""
+    bad = parts[:, _COLUMN["comfort"]] < 1.0
+    for name in ("collision", "reverse", "short_ttc", "off_road"):
+        bad |= parts[:, _COLUMN[name]] > 0.0
+    return bad

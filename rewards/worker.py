@@ -12,17 +12,21 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from typing import BinaryIO, TextIO, cast
 
-from rewards.batch import Guard, blame, score_batch
+from rewards.batch import Guard, answer_batch, blame
 from rewards.description import describe
 from rewards.redaction import RedactingStream, redact
 from rewards.registry import RewardSource, resolve
-from rewards.score import Reward
+from rewards.score import Reward, RolloutView, Score
+from rewards.wire import reward_pb2 as pb
 from rewards.wire.arrays import WireError
 from rewards.wire.clips import decode_clip
-from rewards.wire.codec import decode_rollout, encode_description, encode_score
-from rewards.wire.frames import frame, read_frame
+from rewards.wire.codec import encode_description, missing_result
+from rewards.wire.frames import frame, read_frame, widen
+from rewards.wire.results import Packed, packed, packed_scores
+from rewards.wire.rollouts import decode_rollouts
 from rewards.wire.worker_pb2 import WorkerReply, WorkerRequest
 from scenes.clip import Clip
 
@@ -32,6 +36,8 @@ def main() -> int:
     source = RewardSource(**json.loads(sys.argv[1]))
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    widen(0)
+    widen(replies.fileno())
     sys.stdout = sys.stderr = cast(TextIO, RedactingStream(sys.stderr))
     guard = Guard()
     reward, error = guard.call(lambda: _load(source))
@@ -46,13 +52,32 @@ def main() -> int:
     while True:
         request = requests.get()
         clips.update((clip.clip_id, decode_clip(clip)) for clip in request.put)
-        rollouts = [decode_rollout(r) for r in request.rollouts]
-        for part in [[r] for r in rollouts] if request.one_by_one else [rollouts]:
-            scores = score_batch(guard, reward, description, part, clips)
-            results = [encode_score(r.rollout_id, s) for r, s in zip(part, scores, strict=True)]
-            _send(replies, WorkerReply(results=results))
+        messages = request.rollouts
+        for part in [[m] for m in messages] if request.one_by_one else [messages]:
+            results = _results(part, lambda some: answer_batch(guard, reward, description, some, clips))
+            statuses = bytes(status for status, _ in results)
+            packed = [result for _, result in results]
+            _send(replies, WorkerReply(results=packed, statuses=statuses, number=request.number))
         for clip_id in request.drop:
             clips.pop(clip_id, None)
+
+
+def _results(
+    messages: Sequence[pb.Rollout], score: Callable[[Sequence[RolloutView]], Sequence[Score]]
+) -> list[Packed]:
+    """A packed result a message; one that is no rollout costs no other its score."""
+    views = decode_rollouts(messages)
+    good = [view for view in views if isinstance(view, RolloutView)]
+    scored = packed_scores([view.rollout_id for view in good], score(good)) if good else []
+    if len(good) == len(views):
+        return scored
+    rest = iter(scored)
+    return [
+        packed(missing_result(message.rollout_id, pb.DATA, str(view)))
+        if isinstance(view, WireError)
+        else next(rest)
+        for message, view in zip(messages, views, strict=True)
+    ]
 
 
 def _send(stream: BinaryIO, reply: WorkerReply) -> None:

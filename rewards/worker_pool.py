@@ -15,14 +15,17 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import cast
 
 from rewards.description import Description, Mode
 from rewards.lru import Lru
 from rewards.registry import RewardSource
 from rewards.wire import reward_pb2 as pb
 from rewards.wire.arrays import WireError
+from rewards.wire.call import Call
 from rewards.wire.codec import MESSAGE_BYTES, decode_description, missing_result
-from rewards.wire.frames import MOST_BYTES, frame, read_frame_async
+from rewards.wire.frames import MOST_BYTES, PIPE_BYTES, frame, read_frame_async
+from rewards.wire.results import STATUS_NAMES, Packed, packed
 from rewards.wire.worker_pb2 import WorkerReply, WorkerRequest
 
 log = logging.getLogger("ar1.rewards")
@@ -69,6 +72,7 @@ class Worker:
         self._source = source
         self._process: asyncio.subprocess.Process | None = None
         self._clips: Lru[str, bytes] = Lru(CLIPS_PER_WORKER)
+        self._asked = 0
 
     async def start(self, deadline_s: float) -> Description:
         """Spawn, and wait until the reward is loaded. Raises LoadError, or TimeoutError after deadline_s."""
@@ -78,6 +82,7 @@ class Worker:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             start_new_session=True,
+            limit=PIPE_BYTES,
         )
         try:
             reply = await asyncio.wait_for(self._reply(), deadline_s)
@@ -97,26 +102,29 @@ class Worker:
         return self._process is not None and self._process.returncode is None
 
     async def ask(
-        self, rollouts: Sequence[pb.Rollout], clips: Mapping[str, StoredClip], one_by_one: bool
-    ) -> AsyncIterator[list[pb.Result]]:
-        """Yield results as they come: all at once, or one by one. Raises WorkerLostError."""
+        self, call: Call, indices: Sequence[int], clips: Mapping[str, StoredClip], one_by_one: bool
+    ) -> AsyncIterator[list[Packed]]:
+        """Yield results of some of a call's rollouts as they come: all at once, or one by one. Raises
+        WorkerLostError."""
         assert self._process is not None
         assert self._process.stdin is not None
-        request = WorkerRequest(rollouts=rollouts, one_by_one=one_by_one)
-        for clip_id in {rollout.clip_id for rollout in rollouts}:
+        self._asked += 1
+        request = WorkerRequest(one_by_one=one_by_one, number=self._asked)
+        for clip_id in {call.message.rollouts[index].clip_id for index in indices}:
             if self._clips.get(clip_id) != clips[clip_id].digest:
                 request.put.add().MergeFromString(clips[clip_id].packed)
                 request.drop.extend(self._clips.put(clip_id, clips[clip_id].digest))
         try:
-            self._process.stdin.write(frame(request))
+            self._process.stdin.write(frame(request, call.fields(indices)))
             await self._process.stdin.drain()
         except (BrokenPipeError, ConnectionResetError) as error:
             raise await self._epitaph() from error
-        for part in [[r] for r in rollouts] if one_by_one else [rollouts]:
-            results = list((await self._reply()).results)
-            if [r.rollout_id for r in results] != [r.rollout_id for r in part]:
-                raise await self._disown(f"{len(results)} results that do not answer {len(part)} rollouts")
-            yield results
+        for count in [1] * len(indices) if one_by_one else [len(indices)]:
+            reply = await self._reply()
+            sound = STATUS_NAMES.keys() >= set(reply.statuses) and reply.number == self._asked
+            if not sound or not len(reply.results) == len(reply.statuses) == count:
+                raise await self._disown(f"{len(reply.results)} results that do not answer {count} rollouts")
+            yield list(zip(cast("list[pb.Status]", list(reply.statuses)), reply.results, strict=True))
 
     async def kill(self) -> None:
         """End the process and everything it started."""
@@ -206,50 +214,57 @@ class WorkerPool:
                 log.error("scoring process of %s cannot be replaced: %s", self.source.target, error)
 
     async def score(
-        self, rollouts: Sequence[pb.Rollout], clips: Mapping[str, StoredClip], mode: Mode, budget_s: float
-    ) -> list[pb.Result]:
-        """Results in order within `budget_s` seconds. First the whole batch at once; when that hangs or kills
-        the process, one by one in a fresh process, so that only the culprits are missing."""
+        self,
+        call: Call,
+        indices: Sequence[int],
+        clips: Mapping[str, StoredClip],
+        mode: Mode,
+        budget_s: float,
+    ) -> list[Packed]:
+        """Results of some of a call's rollouts, in order, within `budget_s` seconds. First all at once; when that
+        hangs or kills the process, one by one in a fresh process, so that only the culprits are missing."""
         size = sum(len(clip.packed) for clip in clips.values())
         if size > MOST_CONTEXT:
             why = (
                 f"the clips of this batch take {size} bytes, at most {MOST_CONTEXT}: score fewer clips a call"
             )
-            return _missing(rollouts, Trouble(pb.DATA, why))
+            return _missing(call, indices, Trouble(pb.DATA, why))
         end = time.monotonic() + budget_s
-        whole = len(rollouts) == 1 or mode is Mode.PER_GROUP
-        done, trouble = await self._attempt(rollouts, clips, False, end, whole)
+        whole = len(indices) == 1 or mode is Mode.PER_GROUP
+        done, trouble = await self._attempt(call, indices, clips, False, end, whole)
         if whole and trouble is not None:
-            return _missing(rollouts, trouble)
-        while len(done) < len(rollouts):
-            rest = rollouts[len(done) :]
+            return _missing(call, indices, trouble)
+        while len(done) < len(indices):
+            rest = indices[len(done) :]
             if end - time.monotonic() < 0.01 or (trouble is not None and trouble.nobody_free):
-                return done + _missing(rest, trouble or Trouble(pb.DEADLINE, "the batch's time ran out"))
-            more, trouble = await self._attempt(rest, clips, True, end, False)
+                late = trouble or Trouble(pb.DEADLINE, "the batch's time ran out")
+                return done + _missing(call, rest, late)
+            more, trouble = await self._attempt(call, rest, clips, True, end, False)
             done += more
-            if trouble is not None and not trouble.nobody_free and len(done) < len(rollouts):
-                done += _missing([rollouts[len(done)]], trouble)
+            if trouble is not None and not trouble.nobody_free and len(done) < len(indices):
+                done += _missing(call, indices[len(done) : len(done) + 1], trouble)
         return done
 
     async def _attempt(
         self,
-        rollouts: Sequence[pb.Rollout],
+        call: Call,
+        indices: Sequence[int],
         clips: Mapping[str, StoredClip],
         one_by_one: bool,
         end: float,
         last: bool,
-    ) -> tuple[list[pb.Result], Trouble | None]:
+    ) -> tuple[list[Packed], Trouble | None]:
         """Results of a leading part of the rollouts, and what stopped it. Spends at most half of the time
         left on one reply, unless nothing could follow (`last`)."""
         worker = await self._acquire(end)
         if worker is None:
             return [], self._nobody_free()
-        done: list[pb.Result] = []
-        replies = worker.ask(rollouts, clips, one_by_one)
+        done: list[Packed] = []
+        replies = worker.ask(call, indices, clips, one_by_one)
         try:
-            while len(done) < len(rollouts):
+            while len(done) < len(indices):
                 left = end - time.monotonic()
-                final = last or len(done) == len(rollouts) - 1
+                final = last or len(done) == len(indices) - 1
                 allowed = min(self.timeout_s, left if final else left / 2)
                 done += await asyncio.wait_for(anext(replies), max(allowed, 0.0))
         except TimeoutError:
@@ -259,6 +274,8 @@ class WorkerPool:
         except WorkerLostError as error:
             return done, Trouble(pb.INFRASTRUCTURE if error.from_outside else pb.REWARD_BUG, str(error))
         self._idle.put_nowait(worker)
+        # Whoever waits for the worker feeds it before this answer is packed.
+        await asyncio.sleep(0)
         return done, None
 
     def _nobody_free(self) -> Trouble:
@@ -278,5 +295,6 @@ class WorkerPool:
                 return worker
 
 
-def _missing(rollouts: Sequence[pb.Rollout], trouble: Trouble) -> list[pb.Result]:
-    return [missing_result(rollout.rollout_id, trouble.status, trouble.why) for rollout in rollouts]
+def _missing(call: Call, indices: Sequence[int], trouble: Trouble) -> list[Packed]:
+    rollouts = call.message.rollouts
+    return [packed(missing_result(rollouts[i].rollout_id, trouble.status, trouble.why)) for i in indices]

@@ -16,6 +16,7 @@ class Authority:
     """Signs certificates; `ca` is its own, as a file in PEM."""
 
     def __init__(self, folder: Path, name: str = "ca") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
@@ -25,6 +26,11 @@ class Authority:
             .sign(self._key, hashes.SHA256())
         )
         self.ca = self._write(f"{name}.pem", certificate.public_bytes(serialization.Encoding.PEM))
+
+    def sign(self, name: str, expired: bool = False) -> tuple[str, str]:
+        """As `issue`, good for a day or ended yesterday."""
+        day = timedelta(days=1)
+        return self.issue(name, -2 * day, -day if expired else day)
 
     def issue(self, name: str, begins: timedelta, ends: timedelta) -> tuple[str, str]:
         """Files of a certificate valid from now + begins to now + ends, and of its key."""
@@ -56,4 +62,6 @@ class Authority:
     def _write(self, name: str, data: bytes) -> str:
         path = self._folder / name
         path.write_bytes(data)
+        # Servers refuse keys that others may read.
+        path.chmod(0o600)
         return str(path)

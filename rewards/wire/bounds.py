@@ -46,24 +46,31 @@ def _count(view: memoryview, kind: Descriptor, count: int, most: int) -> int:
     place, size, branches = 0, len(view), _branches(kind)
     while place < size and count <= most:
         count += 1
-        tag, place = _varint(view, place)
+        tag, place = varint(view, place)
         wire_type = tag & 7
-        if wire_type == _VARINT:
-            _, place = _varint(view, place)
-        elif wire_type == _LENGTH:
-            length, place = _varint(view, place)
-            inner = branches.get(tag >> 3)
-            if inner is not None:
-                count = _count(view[place : place + length], inner, count, most)
+        inner = branches.get(tag >> 3) if wire_type == _LENGTH else None
+        if inner is not None:
+            length, place = varint(view, place)
+            count = _count(view[place : place + length], inner, count, most)
             place += length
-        elif wire_type in (_FIXED64, _FIXED32):
-            place += 8 if wire_type == _FIXED64 else 4
         else:
-            raise WireError(f"{kind.name}: wire type {wire_type} is not used in this contract")
+            place = skipped(view, place, wire_type, kind.name)
     return count
 
 
-def _varint(view: memoryview, place: int) -> tuple[int, int]:
+def skipped(view: memoryview, place: int, wire_type: int, kind: str) -> int:
+    """The place behind a field's value; WireError for wire types that this contract does not use."""
+    if wire_type == _VARINT:
+        return varint(view, place)[1]
+    if wire_type == _LENGTH:
+        length, place = varint(view, place)
+        return place + length
+    if wire_type in (_FIXED64, _FIXED32):
+        return place + (8 if wire_type == _FIXED64 else 4)
+    raise WireError(f"{kind}: wire type {wire_type} is not used in this contract")
+
+
+def varint(view: memoryview, place: int) -> tuple[int, int]:
     """(value, next place) of a base-128 integer; WireError when it does not end."""
     value = shift = 0
     while place < len(view) and shift < 70:

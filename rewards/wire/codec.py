@@ -8,6 +8,9 @@ turns into that item's DATA status. A score survives the round trip except for f
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
+
+import numpy as np
 
 from rewards.description import Component, Description, Mode, Need
 from rewards.redaction import redact
@@ -54,34 +57,63 @@ def encode_rollout(rollout: RolloutView) -> pb.Rollout:
 
 def decode_rollout(message: pb.Rollout) -> RolloutView:
     """Unpack and validate one rollout; WireError says what is wrong with it."""
-    if not message.rollout_id or not message.clip_id:
-        raise WireError("rollout: rollout_id and clip_id must not be empty")
-    # Scores are remembered by the hundred thousand with their ids.
-    if max(len(message.rollout_id), len(message.group_id), len(message.clip_id)) > MOST_ID_CHARS:
-        raise WireError(f"rollout: an id is longer than {MOST_ID_CHARS} characters")
-    for what, text in (("text", message.text), ("reason", message.reason)):
-        if (size := len(text.encode())) > TEXT_BYTES:
-            raise WireError(f"{what}: {size} bytes, at most {TEXT_BYTES} are allowed")
-    present = message.HasField("actions"), message.HasField("states")
-    if present != (message.valid, message.valid):
+    texts = checked_texts(message)
+    if not message.HasField("actions") == message.HasField("states") == message.valid:
         raise WireError("a valid rollout carries actions and states, an invalid one carries neither")
-    actions = states = None
-    if message.valid:
-        actions = decode_as(message.actions, "actions", (None, 2))
-        states = decode_as(message.states, "states", (len(actions), 4))
-        if not 1 <= len(actions) <= MOST_STEPS:
-            raise WireError(f"actions: {len(actions)} steps, 1 to {MOST_STEPS} are allowed")
+    if not message.valid:
+        return rollout_view(message, texts, None, None)
+    actions = decode_as(message.actions, "actions", (None, 2))
+    states = decode_as(message.states, "states", (len(actions), 4))
+    if not 1 <= len(actions) <= MOST_STEPS:
+        raise WireError(f"actions: {len(actions)} steps, 1 to {MOST_STEPS} are allowed")
+    return rollout_view(message, texts, actions, states)
+
+
+class Texts(NamedTuple):
+    """The texts of a rollout, within their bounds."""
+
+    rollout_id: str
+    group_id: str
+    clip_id: str
+    text: str
+    reason: str
+
+
+def checked_texts(message: pb.Rollout) -> Texts:
+    """A rollout's texts; WireError for ids that are missing or too long, because scores are remembered by the
+    hundred thousand with them, and for texts that are."""
+    texts = Texts(message.rollout_id, message.group_id, message.clip_id, message.text, message.reason)
+    check_ids(texts.rollout_id, texts.group_id, texts.clip_id)
+    for what, text in (("text", texts.text), ("reason", texts.reason)):
+        # A character takes 4 bytes at most.
+        if 4 * len(text) > TEXT_BYTES and (size := len(text.encode())) > TEXT_BYTES:
+            raise WireError(f"{what}: {size} bytes, at most {TEXT_BYTES} are allowed")
+    return texts
+
+
+def check_ids(rollout_id: str, group_id: str, clip_id: str) -> None:
+    """WireError for ids that are missing or too long."""
+    if not rollout_id or not clip_id:
+        raise WireError("rollout: rollout_id and clip_id must not be empty")
+    if max(len(rollout_id), len(group_id), len(clip_id)) > MOST_ID_CHARS:
+        raise WireError(f"rollout: an id is longer than {MOST_ID_CHARS} characters")
+
+
+def rollout_view(
+    message: pb.Rollout, texts: Texts, actions: np.ndarray | None, states: np.ndarray | None
+) -> RolloutView:
+    """What a reward sees of a rollout whose texts and arrays are checked."""
     return RolloutView(
-        rollout_id=message.rollout_id,
-        group_id=message.group_id,
-        clip_id=message.clip_id,
-        text=message.text,
-        valid=message.valid,
-        reason=message.reason or None,
-        actions=actions,
-        states=states,
-        tokens=message.tokens,
-        version=message.policy_version,
+        texts.rollout_id,
+        texts.group_id,
+        texts.clip_id,
+        texts.text,
+        actions is not None,
+        texts.reason or None,
+        actions,
+        states,
+        message.tokens,
+        message.policy_version,
     )
 
 

@@ -6,6 +6,10 @@ Invariant: what cannot be a frame raises WireError before memory is taken for it
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import os
+import stat
 import struct
 from typing import BinaryIO, TypeVar
 
@@ -16,17 +20,30 @@ from rewards.wire.arrays import WireError
 M = TypeVar("M", bound=Message)
 # A batch with all its clips, images included; protobuf itself ends at 2 GiB.
 MOST_BYTES = 2**30
+# What an unprivileged process may ask for on Linux.
+PIPE_BYTES = 2**20
 _LENGTH = struct.Struct("<I")
 
 
-def frame(message: Message) -> bytes:
-    """The bytes of one frame; WireError when the message is larger than a frame may be."""
-    size = message.ByteSize()
+def frame(message: Message, fields: bytes = b"") -> bytes:
+    """The bytes of one frame; WireError when the message is larger than a frame may be. fields: of the same
+    message, packed already."""
+    size = message.ByteSize() + len(fields)
     if size > MOST_BYTES:
         raise WireError(
             f"{size} bytes for one scoring process, at most {MOST_BYTES}: score fewer clips a call"
         )
-    return _LENGTH.pack(size) + message.SerializeToString()
+    return b"".join((_LENGTH.pack(size), message.SerializeToString(), fields))
+
+
+def widen(pipe: int) -> None:
+    """Let a pipe hold a whole batch, where the system can: each filling of a pipe costs both sides a wake-up."""
+    resize = getattr(fcntl, "F_SETPIPE_SZ", None)
+    if resize is None or not stat.S_ISFIFO(os.fstat(pipe).st_mode):
+        return
+    # Refused once a user holds many wide pipes; a narrow one does the same, more slowly.
+    with contextlib.suppress(PermissionError):
+        fcntl.fcntl(pipe, resize, PIPE_BYTES)
 
 
 def read_frame(stream: BinaryIO, kind: type[M]) -> M | None:

@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from rewards.wire import reward_pb2 as rewards_dot_wire_dot_reward__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19rewards/wire/worker.proto\x12\x12\x61r1.rewards.worker\x1a\x19rewards/wire/reward.proto\"\x7f\n\rWorkerRequest\x12!\n\x03put\x18\x01 \x03(\x0b\x32\x14.ar1.rewards.v1.Clip\x12\x0c\n\x04\x64rop\x18\x02 \x03(\t\x12)\n\x08rollouts\x18\x03 \x03(\x0b\x32\x17.ar1.rewards.v1.Rollout\x12\x12\n\none_by_one\x18\x04 \x01(\x08\"y\n\x0bWorkerReply\x12\x30\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1b.ar1.rewards.v1.Description\x12\x0f\n\x07\x66\x61ilure\x18\x02 \x01(\t\x12\'\n\x07results\x18\x03 \x03(\x0b\x32\x16.ar1.rewards.v1.Resultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19rewards/wire/worker.proto\x12\x12\x61r1.rewards.worker\x1a\x19rewards/wire/reward.proto\"\xac\x01\n\rWorkerRequest\x12\x0e\n\x06reward\x18\x01 \x01(\t\x12)\n\x08rollouts\x18\x02 \x03(\x0b\x32\x17.ar1.rewards.v1.Rollout\x12\x0b\n\x03job\x18\x03 \x01(\t\x12!\n\x03put\x18\x04 \x03(\x0b\x32\x14.ar1.rewards.v1.Clip\x12\x0c\n\x04\x64rop\x18\x05 \x03(\t\x12\x12\n\none_by_one\x18\x06 \x01(\x08\x12\x0e\n\x06number\x18\x07 \x01(\x04\"\x83\x01\n\x0bWorkerReply\x12\x30\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32\x1b.ar1.rewards.v1.Description\x12\x0f\n\x07\x66\x61ilure\x18\x02 \x01(\t\x12\x0f\n\x07results\x18\x03 \x03(\x0c\x12\x10\n\x08statuses\x18\x04 \x01(\x0c\x12\x0e\n\x06number\x18\x05 \x01(\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rewards.wire.worker_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKERREQUEST']._serialized_start=76
-  _globals['_WORKERREQUEST']._serialized_end=203
-  _globals['_WORKERREPLY']._serialized_start=205
-  _globals['_WORKERREPLY']._serialized_end=326
+  _globals['_WORKERREQUEST']._serialized_start=77
+  _globals['_WORKERREQUEST']._serialized_end=249
+  _globals['_WORKERREPLY']._serialized_start=252
+  _globals['_WORKERREPLY']._serialized_end=383
 # @@protoc_insertion_point(module_scope)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rl.commands import client_options as asking
 from rl.commands import reward_live, reward_parser
 from rl.commands import server_options as opts
 from rl.commands.reward_audit import audit
@@ -18,6 +19,7 @@ from rl.commands.reward_check import check
 from rl.commands.reward_new import new
 
 if TYPE_CHECKING:
+    from rewards.credentials import Tls
     from rewards.score import RolloutView, Score
     from scenes.clip import Clip
 
@@ -165,17 +167,24 @@ def score(
     acceleration: Annotated[float | None, typer.Option(help="Constant acceleration, m/s².")] = None,
     curvature: Annotated[float, typer.Option(help="Constant curvature, 1/m.")] = 0.0,
     option: Options = None,
+    tls_ca: asking.TlsCa = None,
+    tls_cert: asking.TlsCert = None,
+    tls_key: asking.TlsKey = None,
+    token_file: asking.TokenFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Score rollouts outside a job: a ledger part, a JSON file, or one made by hand.
-
-    By hand, the trajectory is the expert's unless --acceleration says how to drive:
+    """Score rollouts outside a job: a ledger part, a JSON file, or one by hand: the expert's drive or
+    --acceleration's.
 
       ar1 reward score consistency --store data/train --clip 0
 
       ar1 reward score consistency --store data/train --clip 0 --text "Keep lane and speed" --acceleration -3
 
       ar1 reward score trajectory --store data/train --rollouts runs/demo/ledger/part-000001.parquet --json
+
+    A served reward, over TLS and with a token:
+
+      ar1 reward score grpc://10.0.0.7:50051/smooth --store data/train --clip 0 --tls-ca ca.pem --token-file token
     """
     from rl.scoring_input import find_clip, from_json, from_ledger
     from scenes.store import ClipStore
@@ -190,7 +199,8 @@ def score(
     elif rollouts is not None:
         views = from_json(rollouts, opened)
     clips = {clip_id: find_clip(opened, clip_id) for clip_id in sorted({v.clip_id for v in views})}
-    scores = _score(reward, parse_options(option), views, clips)
+    tls = opts.tls_of(tls_cert, tls_key, tls_ca)
+    scores = _score(reward, parse_options(option), views, clips, tls, token_file)
     if as_json:
         typer.echo(json.dumps([_row(v, s) for v, s in zip(views, scores, strict=True)], indent=2))
         return
@@ -243,18 +253,27 @@ def _by_hand(clip: Clip, text: str | None, acceleration: float | None, curvature
 
 
 def _score(
-    target: str, options: dict[str, Any], views: list[RolloutView], clips: dict[str, Clip]
+    target: str,
+    options: dict[str, Any],
+    views: list[RolloutView],
+    clips: dict[str, Clip],
+    tls: Tls | None,
+    token_file: Path | None,
 ) -> list[Score]:
     from rewards.registry import RewardSource, is_remote, resolve
 
     if not is_remote(target):
+        if tls or token_file:
+            raise typer.BadParameter(f"{target} is scored here: only grpc:// targets take TLS and a token")
         return resolve(RewardSource(target, options=options)).score(views, clips)
     import asyncio
 
     from rewards.client import ClientConfig, RewardClient
 
     async def ask() -> list[Score]:
-        client = RewardClient(ClientConfig(target))
+        client = RewardClient(
+            ClientConfig(target, tls=tls, token_file=str(token_file) if token_file else None)
+        )
         try:
             await client.wait_ready(5.0)
             return await client.score(views, clips)

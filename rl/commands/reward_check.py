@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rl.commands import client_options as asking
+from rl.commands.server_options import tls_of
+
 if TYPE_CHECKING:
     from rewards.conformance import CheckResult, Target
     from rewards.credentials import Tls
@@ -27,10 +30,10 @@ def check(
         typer.Option(help="Run only this check, or those whose names begin so; may be repeated."),
     ] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Deadline of one call, seconds.")] = 10.0,
-    tls_ca: Annotated[Path | None, typer.Option(help="Authority that signed the server, PEM.")] = None,
-    tls_cert: Annotated[Path | None, typer.Option(help="Our client certificate (mutual TLS), PEM.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its key, PEM.")] = None,
-    token_file: Annotated[Path | None, typer.Option(help="File with the bearer token.")] = None,
+    tls_ca: asking.TlsCa = None,
+    tls_cert: asking.TlsCert = None,
+    tls_key: asking.TlsKey = None,
+    token_file: asking.TokenFile = None,
     slow_text: Annotated[
         str | None,
         typer.Option(help="A text over which the reward takes longer than --timeout, to check deadlines."),
@@ -59,7 +62,6 @@ def check(
     from rich.console import Console
 
     from rewards.conformance import Outcome, Target, check_server
-    from rewards.credentials import Tls
 
     if list_checks:
         _list(as_json)
@@ -67,14 +69,11 @@ def check(
     if server is None:
         raise typer.BadParameter("name the server, for example 127.0.0.1:50051", param_hint="SERVER")
     address, _, named = server.removeprefix("grpc://").partition("/")
-    tls = None
-    if tls_ca or tls_cert or tls_key:
-        tls = Tls(*(str(path) if path else None for path in (tls_cert, tls_key, tls_ca)))
     target = Target(
         address=address,
         reward=reward or named or None,
         timeout_s=timeout,
-        tls=tls,
+        tls=tls_of(tls_cert, tls_key, tls_ca),
         token=_token(token_file),
         slow_text=slow_text,
         expired=_pair(expired_cert, expired_key),

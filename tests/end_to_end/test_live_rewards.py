@@ -22,13 +22,7 @@ from rl.run_registry import RunRegistry
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 Ar1 = Callable[..., subprocess.CompletedProcess[str]]
 
-REWARDS = '''
-def smooth(rollouts, clips):
-    """Little change of acceleration."""
-    drives = [r.actions for r in rollouts]
-    return [None if a is None else -float(abs(a[1:, 0] - a[:-1, 0]).mean()) for a in drives]
-
-
+GENTLE = '''
 def gentle(rollouts, clips):
     """Little acceleration."""
     return [None if r.actions is None else -float(abs(r.actions[:, 0]).mean()) for r in rollouts]
@@ -54,38 +48,41 @@ def assert_combined_as_logged(run: Path, step: int) -> None:
 
 
 def test_a_new_reward_from_shadow_to_promoted_through_a_kill(small: Small, ar1: Ar1, tmp_path: Path) -> None:
-    source = tmp_path / "my_rewards.py"
-    source.write_text(REWARDS)
+    made = json.loads(ar1("reward", "new", "progress", "--into", tmp_path / "mine", "--json").stdout)
+    source = str(made["source"])
+    assert source == f"{tmp_path}/mine/progress/progress.py:Progress"
+    other = tmp_path / "gentle.py"
+    other.write_text(GENTLE)
     config = small.job("live", steps=40, checkpoint_every=50)
     run = small.run("live")
     process = start(config)
     wait_for(lambda: part_path(RunDirectory(run), 1).exists(), process, config)
 
-    added = answer(ar1("reward", "add", run, f"smooth={source}:smooth", "--weight", "0.5", "--json"))
+    added = answer(ar1("reward", "add", run, f"progress={source}", "--weight", "0.5", "--json"))
     shadowed = int(str(added["step"]))
     refused = ar1("reward", "promote", run, "trajectory", code=1)
     assert "is no shadow" in refused.stdout
-    broken = ar1("reward", "swap", run, f"smooth={source}:absent", code=1)
+    broken = ar1("reward", "swap", run, f"progress={source}Absent", code=1)
     assert "refused" in broken.stdout, "a source that does not load must leave the old one in place"
-    promoted = int(str(answer(ar1("reward", "promote", run, "smooth", "--json"))["step"]))
+    promoted = int(str(answer(ar1("reward", "promote", run, "progress", "--json"))["step"]))
     weighed = int(str(answer(ar1("reward", "set", run, "consistency=0.25", "--json"))["step"]))
-    swapped = int(str(answer(ar1("reward", "swap", run, f"smooth={source}:gentle", "--json"))["step"]))
+    swapped = int(str(answer(ar1("reward", "swap", run, f"progress={other}:gentle", "--json"))["step"]))
     assert shadowed < promoted <= weighed <= swapped
     wait_for(lambda: part_path(RunDirectory(run), swapped + 1).exists(), process, config)
     kill_tree(process)
     reader = LedgerReader(run)
     first = {step: reader.groups(step)[0] for step in parts(run)}
-    assert "smooth" not in first[shadowed - 1].weights
-    assert first[shadowed].weights["smooth"] == 0.0
-    assert all("smooth" not in rollout.shares for rollout in first[shadowed].rollouts), (
+    assert "progress" not in first[shadowed - 1].weights
+    assert first[shadowed].weights["progress"] == 0.0
+    assert all("progress" not in rollout.shares for rollout in first[shadowed].rollouts), (
         "a shadow moves nothing"
     )
     assert all(s.value is not None for s in first[shadowed].rollouts[0].scores), "but it is scored"
-    assert first[promoted].weights["smooth"] == 0.5
-    assert "smooth" in first[promoted].rollouts[0].shares
+    assert first[promoted].weights["progress"] == 0.5
+    assert "progress" in first[promoted].rollouts[0].shares
     assert first[weighed].weights["consistency"] == 0.25
     versions = [
-        next(s.version for s in first[step].rollouts[0].scores if s.reward == "smooth")
+        next(s.version for s in first[step].rollouts[0].scores if s.reward == "progress")
         for step in (swapped - 1, swapped)
     ]
     assert versions[0] != versions[1]
@@ -100,6 +97,6 @@ def test_a_new_reward_from_shadow_to_promoted_through_a_kill(small: Small, ar1: 
         assert again.groups(step)[0].weights == first[step].weights
     assert_combined_as_logged(run, swapped)
     with_reason = [event.text for event in RunRegistry(run, read_only=True).events()]
-    assert any("refused swap smooth" in text for text in with_reason)
-    late = ar1("reward", "set", run, "smooth=1", code=1)
+    assert any("refused swap progress" in text for text in with_reason)
+    late = ar1("reward", "set", run, "progress=1", code=1)
     assert "its rewards can be changed while it runs" in late.stderr

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import wrong_servers
-from authority import Authority
+from reward_certificates import Authority
 from right_servers import Right, Siblings, serving
 from typer.testing import CliRunner
 

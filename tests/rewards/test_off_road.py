@@ -178,7 +178,7 @@ def test_points_of_many_maps_are_those_of_each_map_alone():
 
 def test_a_map_of_many_kilometres_is_prepared_in_bounded_memory():
     wide = drivable_areas([road(box(-5e5, -5.0, 5e5, 5.0))])
-    assert len(wide.low) < 5000
+    assert len(wide.bands) < 5000
     x = np.array([-4e5, 4e5, 6e5, 0.0])
     assert wide.outside(x, np.array([0.0, 4.9, 0.0, 5.1]), np.zeros(4, int)).tolist() == [0, 0, 1, 1]
 

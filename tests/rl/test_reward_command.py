@@ -11,8 +11,13 @@ import grpc
 import numpy as np
 import pytest
 from example_run import make_clip, make_step
+from reward_certificates import Authority
 from typer.testing import CliRunner
 
+from rewards.credentials import Tls
+from rewards.launch import LaunchConfig, SupervisedServer
+from rewards.registry import RewardSource
+from rewards.server import ServerConfig
 from rewards.wire import reward_pb2 as pb
 from rewards.wire import reward_pb2_grpc
 from rl.commands import critic, reward
@@ -151,6 +156,23 @@ def test_serve_announces_its_address_and_scores_remotely(store, tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(10) == 0
     assert (row["value"], row["reward"]) == (1.0, "reasoning")
+
+
+@pytest.mark.process
+def test_a_guarded_server_is_asked_with_its_authority_and_token(store, tmp_path):
+    authority, token = Authority(tmp_path / "keys"), tmp_path / "token"
+    token.write_text("open sesame, quietly")
+    token.chmod(0o600)
+    cert, key = authority.sign("server")
+    config = ServerConfig((RewardSource("consistency"),), tls=Tls(cert, key), token_file=str(token))
+    with SupervisedServer(LaunchConfig(config, tmp_path / "run")) as server:
+        words = ("score", server.url("consistency"), "--store", store, "--clip", 0, "--json")
+        told = run(*words, "--tls-ca", authority.ca, "--token-file", token)
+        (row,) = json.loads(told.stdout)
+        assert row["value"] == 1.0
+    here = run("score", "consistency", "--store", store, "--clip", 0, "--token-file", token)
+    assert here.exit_code == 2
+    assert "only grpc:// targets" in here.output
 
 
 @pytest.mark.process

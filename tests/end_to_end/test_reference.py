@@ -76,8 +76,9 @@ def test_a_penalty_on_the_text_holds_the_text_and_nothing_else(
     drive_kl, drive = moved(small, rows, tmp_path / "drive", kl_beta=20.0, kl_on="trajectory")
     assert not any(free_kl)
     # The reference is the policy itself before the first update.
-    assert text_kl[0] == pytest.approx(0.0, abs=1e-6) and drive_kl[0] == pytest.approx(0.0, abs=1e-6)
-    assert text_kl[-1] > 1e-6 and drive_kl[-1] > 1e-6
+    assert text_kl[0] == pytest.approx(0.0, abs=1e-6)
+    assert drive_kl[0] == pytest.approx(0.0, abs=1e-6)
+    assert min(text_kl[-1], drive_kl[-1]) > 1e-6
     assert text[Phase.TEXT] < 0.5 * free[Phase.TEXT]
     assert drive[Phase.TRAJECTORY] < 0.5 * free[Phase.TRAJECTORY]
     assert text[Phase.TRAJECTORY] > 2 * drive[Phase.TRAJECTORY]

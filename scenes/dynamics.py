@@ -9,10 +9,10 @@ Source: the action space of the released Alpamayo-R1 (UnicycleAccelCurvature); e
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.linalg import solveh_banded
 
 from scenes.trajectory import STEP_S
 
@@ -79,17 +79,20 @@ def hold_at_standstill(accel: ArrayLike, v0: ArrayLike, dt: float = STEP_S) -> n
     return held
 
 
+@lru_cache(maxsize=64)
 def _difference_penalty(n: int, order: int) -> np.ndarray:
-    """Upper bands [order+1, n] of D'D for the plain finite difference D of this order on n points."""
+    """D'D as columns [n, order+1] (read-only) for the plain finite difference D of this order on n points:
+    entry [j, k] is (D'D)[j+k, j]."""
     stencil = np.array([1.0])
     for _ in range(order):
         stencil = np.convolve(stencil, [-1.0, 1.0])
-    bands = np.zeros((order + 1, n))
+    columns = np.zeros((n, order + 1))
     for start in range(n - order):
-        for i in range(order + 1):
-            for j in range(i, order + 1):
-                bands[order - (j - i), start + j] += stencil[i] * stencil[j]
-    return bands
+        for j in range(order + 1):
+            for i in range(j, order + 1):
+                columns[start + j, i - j] += stencil[i] * stencil[j]
+    columns.flags.writeable = False
+    return columns
 
 
 def solve_banded_batch(bands: np.ndarray, rhs: np.ndarray) -> np.ndarray:
@@ -98,41 +101,72 @@ def solve_banded_batch(bands: np.ndarray, rhs: np.ndarray) -> np.ndarray:
     bands: [..., w+1, n] upper form of LAPACK (diagonal in the last row). rhs: [..., n]. Returns [..., n].
     Raises numpy.linalg.LinAlgError when a pivot is not positive.
     """
-    width, n = bands.shape[-2] - 1, bands.shape[-1]
-    lower = np.zeros_like(bands)  # lower[..., k, i] = L[i, i-k]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        for i in range(n):
-            for k in range(min(width, i), -1, -1):
-                j = i - k
-                value = bands[..., width - k, i]
-                for m in range(max(0, i - width), j):
-                    value = value - lower[..., i - m, i] * lower[..., j - m, j]
-                if k == 0 and not np.all(value > 0.0):
-                    raise np.linalg.LinAlgError(f"banded matrix is not positive definite at pivot {i}")
-                lower[..., k, i] = np.sqrt(value) if k == 0 else value / lower[..., 0, j]
-    out = np.array(np.broadcast_to(rhs, (*bands.shape[:-2], n)), dtype=np.float64)
-    for i in range(n):
-        for k in range(1, min(width, i) + 1):
-            out[..., i] -= lower[..., k, i] * out[..., i - k]
-        out[..., i] /= lower[..., 0, i]
-    for i in range(n - 1, -1, -1):
-        for k in range(1, min(width, n - 1 - i) + 1):
-            out[..., i] -= lower[..., k, i + k] * out[..., i + k]
-        out[..., i] /= lower[..., 0, i]
-    return out
+    lead, width, n = bands.shape[:-2], bands.shape[-2] - 1, bands.shape[-1]
+    right = np.array(np.broadcast_to(rhs, (*lead, n)), dtype=np.float64).reshape(-1, n)
+    upper = np.asarray(bands, dtype=np.float64).reshape(len(right), width + 1, n)
+    columns = np.zeros((n, width + 1, len(right)))
+    for k in range(width + 1):
+        columns[: n - k, k] = upper[:, width - k, k:].T
+    return _substitute(_factor(columns), right.T.copy()).T.reshape(*lead, n)
 
 
-def _solve_with_ridge(bands: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
-    """Solve (bands + ridge I) x = rhs; after a failed factorisation the ridge grows tenfold, as in the
-    release. bands [w+1, n] shared by all right-hand sides, or [..., w+1, n] one a sample."""
+def _factor(columns: np.ndarray) -> np.ndarray:
+    """Banded Cholesky factors of systems given as columns, in their place.
+
+    columns: [n, w+1] or [n, w+1, B], entry [j, k] of A[j+k, j]. Afterwards [j, k] is L[j+k, j], and [j, 0] is
+    1 / L[j, j]. Entries beyond the last row are ignored. The batch is the last axis: each step is a few passes
+    over contiguous numbers, and a sample's bits do not depend on the batch it is in.
+    """
+    n = len(columns)
+    products = np.empty(columns.shape[1:])
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for j in range(n):
+            pivot = columns[j, 0, ...]
+            np.divide(1.0, np.sqrt(pivot, pivot), pivot)
+            below = columns[j, 1 : n - j]
+            np.multiply(below, pivot, below)
+            for k in range(len(below)):
+                rest = columns[j + 1 + k, : len(below) - k]
+                part = products[: len(rest)]
+                np.multiply(below[k:], below[k], part)
+                np.subtract(rest, part, rest)
+    pivots = columns[:, 0]
+    good = np.reshape((pivots > 0.0) & (pivots < np.inf), (n, -1)).all(axis=1)
+    if not good.all():
+        raise np.linalg.LinAlgError(f"banded matrix is not positive definite at pivot {int(np.argmin(good))}")
+    return columns
+
+
+def _substitute(factor: np.ndarray, rhs: np.ndarray) -> np.ndarray:
+    """Solutions [n, B] in place of right-hand sides [n, B]; factors of _factor, [n, w+1] shared or [n, w+1, B]."""
+    n, width = len(factor), factor.shape[1] - 1
+    if factor.ndim == 2:
+        factor = factor[..., None]
+    products, total = np.empty((width, *rhs.shape[1:])), np.empty(rhs.shape[1:])
+    for j in range(n):
+        here, after = rhs[j], rhs[j + 1 : j + 1 + width]
+        np.multiply(here, factor[j, 0], here)
+        part = products[: len(after)]
+        np.multiply(factor[j, 1 : 1 + len(after)], here, part)
+        np.subtract(after, part, after)
+    for j in range(n - 1, -1, -1):
+        here, after = rhs[j], rhs[j + 1 : j + 1 + width]
+        if len(after):
+            part = products[: len(after)]
+            np.multiply(factor[j, 1 : 1 + len(after)], after, part)
+            np.subtract(here, np.add.reduce(part, 0, None, total), here)
+        np.multiply(here, factor[j, 0], here)
+    return rhs
+
+
+def _solve_with_ridge(columns: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
+    """Solve (A + ridge I) x = rhs [n, B]; after a failed factorisation the ridge grows tenfold, as in the
+    release. columns: of A, [n, w+1] shared by all right-hand sides, or [n, w+1, B]."""
     for _ in range(RIDGE_RETRIES):
-        system = bands.copy()
-        system[..., -1, :] += ridge
+        system = columns.copy()
+        system[:, 0] += ridge
         try:
-            if bands.ndim == 2:
-                flat = solveh_banded(system, rhs.reshape(-1, rhs.shape[-1]).T).T
-                return flat.reshape(rhs.shape)
-            return solve_banded_batch(system, rhs)
+            return _substitute(_factor(system), rhs.copy())
         except np.linalg.LinAlgError:
             ridge *= 10.0
     raise np.linalg.LinAlgError(
@@ -140,20 +174,21 @@ def _solve_with_ridge(bands: np.ndarray, rhs: np.ndarray, ridge: float) -> np.nd
     )
 
 
-def _speed_system(xy: np.ndarray, yaw: np.ndarray, lam: float, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Bands [..., 4, n] and right-hand side [..., n] of the speed fit through n poses."""
-    n = xy.shape[-2]
-    heading = np.stack([np.cos(yaw), np.sin(yaw)], axis=-1)
-    rows = 2.0 / dt * np.diff(xy, axis=-2)
-    bands = np.zeros((*yaw.shape[:-1], 4, n))
-    bands[...] = lam / dt**6 * _difference_penalty(n, 3)
-    bands[..., -1, :-1] += 1.0
-    bands[..., -1, 1:] += 1.0
-    bands[..., -2, 1:] += np.sum(heading[..., :-1, :] * heading[..., 1:, :], axis=-1)
+def _speed_system(
+    x: np.ndarray, y: np.ndarray, yaw: np.ndarray, lam: float, dt: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns [n, 4, B] and right-hand side [n, B] of the speed fit through n poses [n, B]."""
+    cos, sin = np.cos(yaw), np.sin(yaw)
+    dx, dy = 2.0 / dt * np.diff(x, axis=0), 2.0 / dt * np.diff(y, axis=0)
+    columns = np.empty((len(yaw), 4, *yaw.shape[1:]))
+    columns[...] = (lam / dt**6 * _difference_penalty(len(yaw), 3))[..., None]
+    columns[:-1, 0] += 1.0
+    columns[1:, 0] += 1.0
+    columns[:-1, 1] += cos[:-1] * cos[1:] + sin[:-1] * sin[1:]
     rhs = np.zeros_like(yaw)
-    rhs[..., :-1] += np.sum(rows * heading[..., :-1, :], axis=-1)
-    rhs[..., 1:] += np.sum(rows * heading[..., 1:, :], axis=-1)
-    return bands, rhs
+    rhs[:-1] += dx * cos[:-1] + dy * sin[:-1]
+    rhs[1:] += dx * cos[1:] + dy * sin[1:]
+    return columns, rhs
 
 
 def _poses(name: str, poses: ArrayLike, least: int) -> np.ndarray:
@@ -166,12 +201,31 @@ def _poses(name: str, poses: ArrayLike, least: int) -> np.ndarray:
     return array
 
 
+def _by_step(poses: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y and unwrapped yaw, each [n, B] contiguous, of poses [..., n, 3+]."""
+    n = poses.shape[-2]
+    flat = np.ascontiguousarray(np.moveaxis(poses[..., :3].reshape(-1, n, 3), 0, -1))
+    return flat[:, 0], flat[:, 1], _unwrapped(flat[:, 2])
+
+
+def _unwrapped(yaw: np.ndarray) -> np.ndarray:
+    """Yaw [n, B] without jumps along the first axis; untouched where it has none (numpy's unwrap is slow)."""
+    if np.abs(np.diff(yaw, axis=0)).max(initial=0.0) <= np.pi:
+        return yaw
+    return np.unwrap(yaw, axis=0)
+
+
 def fitted_speeds(poses: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: float = STEP_S) -> np.ndarray:
     """Speeds [..., n] m/s along a motion, least squares on all its poses [..., n, 3 or 4] of x, y, yaw (a speed
     column is not used)."""
     array = _poses("poses", poses, 4)
-    bands, rhs = _speed_system(array[..., :2], np.unwrap(array[..., 2], axis=-1), settings.v_lambda, dt)
-    return _solve_with_ridge(bands, rhs, settings.v_ridge)
+    return _speeds(array, settings, dt).T.reshape(array.shape[:-1])
+
+
+def _speeds(poses: np.ndarray, settings: FitSettings, dt: float) -> np.ndarray:
+    """Speeds [n, B] along checked poses."""
+    columns, rhs = _speed_system(*_by_step(poses), settings.v_lambda, dt)
+    return _solve_with_ridge(columns, rhs, settings.v_ridge)
 
 
 def initial_speed(history: ArrayLike, settings: FitSettings = DEFAULT_FIT, dt: float = STEP_S) -> np.ndarray:
@@ -194,34 +248,35 @@ def fit_actions(
     past, ahead = _poses("history", history, 4), _poses("future", future, 4)
     if np.max(np.abs(past[..., -1, :3]), initial=0.0) > 1e-3:
         raise ValueError("history does not end at the origin; transform the clip into its ego frame at t0")
-    n = ahead.shape[-2]
-    v0 = initial_speed(past, settings, dt)
-    theta = np.unwrap(ahead[..., 2], axis=-1)
-    bands = settings.theta_lambda / dt**6 * _difference_penalty(n + 1, 3)[:, 1:]
-    bands[-1] += 1.0
-    theta = _solve_with_ridge(_clear_outside(bands), theta, settings.theta_ridge)
-    yaw = np.concatenate([np.zeros_like(theta[..., :1]), theta], axis=-1)
-    xy = np.concatenate([np.zeros_like(ahead[..., :1, :2]), ahead[..., :2]], axis=-2)
-    v_bands, rhs = _speed_system(xy, yaw, settings.v_lambda, dt)
-    for k in range(1, 4):  # the known v0 moves to the right-hand side
-        rhs[..., k] -= v_bands[..., 3 - k, k] * v0
-    speed = _solve_with_ridge(_clear_outside(v_bands[..., 1:]), rhs[..., 1:], settings.v_ridge)
-    speed = np.concatenate([v0[..., None], speed], axis=-1)
+    n, lead = ahead.shape[-2], ahead.shape[:-2]
+    v0 = np.broadcast_to(_speeds(past, settings, dt)[-1].reshape(past.shape[:-2]), lead).reshape(-1)
+    x, y, theta = _by_step(ahead)
+    theta = _fitted_yaw(theta, settings, dt)
+    yaw, x, y = (np.concatenate([np.zeros((1, len(v0))), part]) for part in (theta, x, y))
+    speed = np.concatenate([v0[None], _fitted_future_speeds(x, y, yaw, v0, settings, dt)])
     penalty = _difference_penalty(n, 2)
-    a_bands = settings.a_lambda / dt**4 * penalty
-    a_bands[-1] += 1.0
-    accel = _solve_with_ridge(a_bands, np.diff(speed, axis=-1) / dt, settings.a_ridge)
-    step = dt * speed[..., :-1] + 0.5 * dt * dt * accel
-    k_bands = np.zeros((*step.shape[:-1], 3, n)) + settings.kappa_lambda / dt**4 * penalty
-    k_bands[..., -1, :] += step**2
-    kappa = _solve_with_ridge(k_bands, step * np.diff(yaw, axis=-1), settings.kappa_ridge)
-    return np.stack([accel, kappa], axis=-1)
+    columns = settings.a_lambda / dt**4 * penalty
+    columns[:, 0] += 1.0
+    accel = _solve_with_ridge(columns, np.diff(speed, axis=0) / dt, settings.a_ridge)
+    step = dt * speed[:-1] + 0.5 * dt * dt * accel
+    columns = np.empty((n, 3, step.shape[1]))
+    columns[...] = (settings.kappa_lambda / dt**4 * penalty)[..., None]
+    columns[:, 0] += step**2
+    kappa = _solve_with_ridge(columns, step * np.diff(yaw, axis=0), settings.kappa_ridge)
+    return np.stack([accel.T, kappa.T], axis=-1).reshape(*lead, n, 2)
 
 
-def _clear_outside(bands: np.ndarray) -> np.ndarray:
-    """Upper bands of a trailing submatrix: entries that pointed at the removed first unknown become 0."""
-    out = bands.copy()
-    width = bands.shape[-2] - 1
-    for k in range(1, width + 1):
-        out[..., width - k, :k] = 0.0
-    return out
+def _fitted_yaw(theta: np.ndarray, settings: FitSettings, dt: float) -> np.ndarray:
+    """Smoothed yaw [n, B] of the future, from a known yaw of 0 at t0."""
+    columns = settings.theta_lambda / dt**6 * _difference_penalty(len(theta) + 1, 3)[1:]
+    columns[:, 0] += 1.0
+    return _solve_with_ridge(columns, theta, settings.theta_ridge)
+
+
+def _fitted_future_speeds(
+    x: np.ndarray, y: np.ndarray, yaw: np.ndarray, v0: np.ndarray, settings: FitSettings, dt: float
+) -> np.ndarray:
+    """Speeds [n, B] after t0 through poses [n+1, B], from the known speed v0 [B] at t0."""
+    columns, rhs = _speed_system(x, y, yaw, settings.v_lambda, dt)
+    rhs[1:4] -= columns[0, 1:] * v0  # the known v0 moves to the right-hand side
+    return _solve_with_ridge(columns[1:], rhs[1:], settings.v_ridge)

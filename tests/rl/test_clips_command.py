@@ -116,7 +116,7 @@ def test_nothing_to_read_is_an_error_with_its_reasons(data: Path, tmp_path: Path
     words = ("read", data, "--store", tmp_path / "none", *IMAGES, "--limit-m", 1e-9)
     with pytest.raises(DatasetError, match=r"no clip of .* could be read: 6 x refused: position error"):
         run(*words)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(DatasetError, match="is not a PhysicalAI-AV data set"):
-        (tmp_path / "empty").mkdir()
         run("inspect", tmp_path / "empty")
     assert (data / INDEX_FILE).exists()

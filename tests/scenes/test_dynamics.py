@@ -164,3 +164,15 @@ def test_banded_solver_matches_dense_and_rejects_indefinite():
     assert np.allclose(solve_banded_batch(bands, rhs), np.linalg.solve(full, rhs[..., None])[..., 0])
     with pytest.raises(np.linalg.LinAlgError):
         solve_banded_batch(-bands, rhs)
+
+
+def test_a_window_has_the_same_actions_to_the_last_bit_in_any_batch() -> None:
+    motion = smooth_motion(5, 33)
+    history, future = motion[:, :16], motion[:, 16:]
+    together = fit_actions(history, future)
+    for at in (0, 17, 32):
+        assert np.array_equal(together[at], fit_actions(history[at], future[at]))
+    assert np.array_equal(
+        together[:12].reshape(3, 4, 64, 2),
+        fit_actions(*(p[:12].reshape(3, 4, -1, 4) for p in (history, future))),
+    )

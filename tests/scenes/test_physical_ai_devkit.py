@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("av", reason="videos need PyAV: pip install 'ar1-rl[physical-ai]'")
-devkit = pytest.importorskip("physical_ai_av", reason="NVIDIA's devkit: pip install 'ar1-rl[physical-ai]'")
+pytest.importorskip("physical_ai_av", reason="NVIDIA's devkit: pip install 'ar1-rl[physical-ai]'")
 
 import huggingface_hub.constants
+import physical_ai_av as devkit
 from miniature_data import IDS, RIG, SETTINGS, WIDE
 
 from scenes.physical_ai import PhysicalAI, ReadReport

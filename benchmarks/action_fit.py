@@ -77,9 +77,12 @@ def told(errors: np.ndarray) -> str:
 
 def reconstruction(windows: dict[str, np.ndarray], limit_m: float) -> None:
     """Print errors by recording and over all."""
-    print(
-        f"{'largest position error of a window, m':42} {'release: median, 99 %, worst':>29}   ours, accepted windows"
+    heads = (
+        "largest position error of a window, m",
+        "release: median, 99 %, worst",
+        "ours, accepted windows",
     )
+    print("{:46} {:>29} {:>29}".format(*heads))
     theirs, ours = [], []
     for name, rear in windows.items():
         error = release_errors(in_ego_frame(rear))
@@ -129,13 +132,13 @@ def speed(local: np.ndarray, rounds: int) -> None:
                 cpu[name].append(1e3 * (time.process_time() - began))
     ours = results["banded (ours)"]
     base_wall, base_cpu = (statistics.median(times["banded (ours)"]) for times in (wall, cpu))
-    print(
-        f"\n{len(local)} windows, medians of {rounds} rounds in turn   wall ms    cpu ms   ratio wall / cpu   differs"
-    )
+    print(f"\n{len(local)} windows, medians of {rounds} rounds in turn")
+    print(f"  {'':44}  wall ms    cpu ms   ratio wall / cpu   differs")
     for name in sides:
         w, c = statistics.median(wall[name]), statistics.median(cpu[name])
         apart = float(np.abs(results[name] - ours).max())
-        print(f"  {name:44} {w:8.1f}  {c:8.1f}   {w / base_wall:6.1f} / {c / base_cpu:6.1f}    {apart:.1e}")
+        ratio = f"{w / base_wall:6.1f} / {c / base_cpu:6.1f}"
+        print(f"  {name:44} {w:8.1f}  {c:8.1f}   {ratio}    {apart:.1e}")
         if not apart <= CLOSE:
             raise RuntimeError(
                 f"{name} differs by {apart:g} from the banded fit; at most {CLOSE:g} is allowed"

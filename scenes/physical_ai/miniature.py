@@ -54,8 +54,8 @@ EGOMOTION_PHASE_S = 0.0033
 @dataclass(frozen=True)
 class Miniature:
     """clips: how many; moments: reasoning events of each (1 or 2); chunk_size: clips a chunk; width, height:
-    of the videos; frames: pictures drawn before each moment, 0.1 s apart (the rest of a video stands still);
-    rate: of the videos, Hz; seed: of the world."""
+    of the videos; shrink: pictures are drawn smaller by this factor and scaled up; frames: pictures drawn before
+    each moment, 0.1 s apart (the rest of a video stands still); rate: of the videos, Hz; seed: of the world."""
 
     clips: int = 8
     moments: int = 2
@@ -65,12 +65,15 @@ class Miniature:
     frames: int = 4
     rate: int = 10
     seed: int = 0
+    shrink: int = 1
 
     def __post_init__(self) -> None:
         if self.moments not in MOMENTS_S:
             raise ValueError(f"{self.moments} moments a clip: 20 s hold 1 or 2 with their history and future")
         if self.clips < 1 or self.chunk_size < 1:
             raise ValueError(f"{self.clips} clips in chunks of {self.chunk_size}: both must be at least 1")
+        if self.shrink < 1 or self.width // self.shrink < 2 or self.height // self.shrink < 2:
+            raise ValueError(f"{self.width}x{self.height} pixels shrunk {self.shrink} times leave no picture")
         if self.rate % 10:
             raise ValueError(f"{self.rate} Hz: pictures are drawn every 0.1 s, take a multiple of 10 Hz")
 
@@ -124,7 +127,8 @@ def _same_settings(notes: Path, settings: Miniature) -> None:
 
 def recorded_clips(settings: Miniature, numbers: range) -> Iterator[RecordedClip]:
     """The clips of these numbers, drawn and encoded."""
-    rig = default_rig(CAMERA_NAMES, settings.frames, settings.width, settings.height)
+    size = (settings.width // settings.shrink, settings.height // settings.shrink)
+    rig = default_rig(CAMERA_NAMES, settings.frames, *size)
     config = WorldConfig(seed=settings.seed)
     world = generate(config, numbers.start * settings.moments, len(numbers) * settings.moments, rig)
     for number in numbers:

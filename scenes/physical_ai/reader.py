@@ -90,10 +90,36 @@ class PhysicalAI:
         finally:
             chunks.close()
 
+    def clip(self, clip_id: str, rig: CameraRig | None = None) -> Clip:
+        """One clip by the id it was given ("<recording>@<t0 in us>"), without decoding the others of its recording.
+
+        Raises KeyError for an id that no moment has, InputError when it cannot be read."""
+        recording, _, t0 = clip_id.partition("@")
+        self.index.chunk_of(recording)  # An unknown recording is told by the index.
+        report, chunks = ReadReport(), Chunks(self.files, self.index)
+        try:
+            for clip in self._moments(chunks, recording, rig, report, only=t0):
+                return clip
+        finally:
+            chunks.close()
+        why = "; ".join(report.lines()) or "it has no such moment"
+        raise InputError(f"clip {clip_id} cannot be read: {why}")
+
     def _moments(
-        self, chunks: Chunks, clip_id: str, rig: CameraRig | None, report: ReadReport
+        self,
+        chunks: Chunks,
+        clip_id: str,
+        rig: CameraRig | None,
+        report: ReadReport,
+        only: str | None = None,
     ) -> Iterator[Clip]:
+        """Clips of a recording; only: t0 in microseconds, of that moment alone."""
         moments, outside = moments_of(self.reasoning.events.get(clip_id), self.choice)
+        if only is not None:
+            moments = [moment for moment in moments if str(moment.t0_us) == only]
+            outside = [(t0_us, reason) for t0_us, reason in outside if str(t0_us) == only]
+            if not moments and not outside:
+                raise KeyError(f"recording {clip_id} has no moment at {only} us")
         for t0_us, reason in outside:
             report.add(clip_id, t0_us, "refused", reason)
         if not moments:

@@ -29,11 +29,13 @@ class ClipInputs:
 
     policy: policy folder; source: a clip store, or a PhysicalAI-AV data set whose clips are decoded when they are
     asked for. Gives prompt_ids [P] int32, images [I, h, w, 3] uint8, pixel_values and image_grid_thw of the image
-    processor, and record (the clip without images; clip_of reads it)."""
+    processor, and record (the clip without images; clip_of reads it). pixels: False leaves pixel_values out, which
+    take eight times the memory of the images; an engine that preprocesses by itself needs none."""
 
     policy: Path
     source: Path
     kind: Literal["store", "physical_ai"] = "store"
+    pixels: bool = True
 
     def warm(self) -> None:
         """Open the source and the processor, and import what they need."""
@@ -44,14 +46,14 @@ class ClipInputs:
         read, builder, process = _opened(self)
         clip = read(clip_id)
         prompt = builder.build(clip)
-        pixels, grid = process(prompt.images)
-        return {
+        arrays = {
             "prompt_ids": prompt.ids,
             "images": prompt.images,
-            "pixel_values": pixels,
-            "image_grid_thw": grid,
             "record": np.frombuffer(pack_clip(clip), np.uint8),
         }
+        if self.pixels:
+            arrays["pixel_values"], arrays["image_grid_thw"] = process(prompt.images)
+        return arrays
 
 
 def clip_of(arrays: Mapping[str, np.ndarray]) -> Clip:

@@ -104,8 +104,8 @@ class ChainOfCausation:
 class Clip:
     """One driving moment. ego_history: [H, 4] and ego_future: [T, 4] of x, y, yaw, v at the rear axle;
     ego_future is the clean expert. actions: [T, 2] expert acceleration and curvature that integrate to it.
-    ego_size: length, width, height m and rear-axle-to-box-centre offset m. source: "procedural/<situation>"
-    or "commonroad/<file>"."""
+    ego_size: length, width, height m and rear-axle-to-box-centre offset m. source: "procedural/<situation>",
+    "commonroad/<file>" or "physical_ai/<recording>"."""
 
     clip_id: str
     source: str

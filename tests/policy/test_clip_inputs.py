@@ -52,6 +52,8 @@ def test_arrays_are_those_of_the_prompt_and_the_processor(policy: Path, store: P
     load = pickle.loads(pickle.dumps(ClipInputs(policy, store)))
     for clip in ClipStore.open(store):
         check(load(clip.clip_id), clip, policy)
+    lean = ClipInputs(policy, store, pixels=False)(ClipStore.open(store).ids[0])
+    assert set(lean) == {"prompt_ids", "images", "record"}
     with pytest.raises(KeyError, match="no clip 'nobody'"):
         load("nobody")
 

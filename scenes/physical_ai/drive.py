@@ -48,7 +48,9 @@ class Drive:
 def join(clips: Sequence[Clip], moments: Sequence[float]) -> Drive:
     """The drive of these clips at these times (s, multiples of 0.1, windows apart). Raises ValueError when
     windows overlap."""
-    times, states, origins = [], [], []
+    times: list[np.ndarray] = []
+    states: list[np.ndarray] = []
+    origins: list[np.ndarray] = []
     for clip, t0 in zip(clips, moments, strict=True):
         window = np.concatenate((clip.ego_history, clip.ego_future))
         window[:, 2] = np.unwrap(window[:, 2])

@@ -87,7 +87,8 @@ class Video:
     def _decode(self, wanted: list[int]) -> Iterator[Any]:
         """Decoded frames of the presentation stamps `wanted` (ascending); goes on from where it is when no key
         frame lies between."""
-        at, current, decoded = 0, None, iter(())
+        at, current = 0, None
+        decoded: Iterator[Any] = iter(())
         while at < len(wanted):
             key = self._key_before(wanted[at])
             if key != current:

@@ -23,6 +23,8 @@ _PREFIX = struct.Struct("<4sI")
 _MAGIC = b"AR1B"
 _ALIGN = 64
 NUMERIC = "biuf"
+_POPULATE = getattr(mmap, "MAP_POPULATE", 0)
+"""Where there is such a thing: all pages at once instead of a fault a page at the first reading."""
 
 
 def write_block(path: Path, arrays: Mapping[str, np.ndarray]) -> int:
@@ -56,7 +58,7 @@ def map_block(path: Path) -> dict[str, np.ndarray]:
         size = os.fstat(file.fileno()).st_size
         if size < _PREFIX.size:
             raise PrefetchError(f"{path} is no block of arrays")
-        view = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
+        view = mmap.mmap(file.fileno(), size, flags=mmap.MAP_SHARED | _POPULATE, prot=mmap.PROT_READ)
     magic, length = _PREFIX.unpack_from(view)
     if magic != _MAGIC or _PREFIX.size + length > size:
         raise PrefetchError(f"{path} is no block of arrays")

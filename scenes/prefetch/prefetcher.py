@@ -34,12 +34,18 @@ from scenes.prefetch.worker import Load
 
 @dataclass
 class _Block:
-    """A loaded clip. leases: users that hold it; read: whether it was handed out before."""
+    """A loaded clip. arrays: its memory, mapped when it is first handed out and once for all of this process;
+    leases: users that hold it."""
 
     path: Path
     size: int
+    arrays: Mapping[str, np.ndarray] | None = None
     leases: int = 0
-    read: bool = False
+
+    @property
+    def read(self) -> bool:
+        """Whether it was handed out before."""
+        return self.arrays is not None
 
 
 @dataclass
@@ -55,10 +61,9 @@ class _Counts:
 class Lease:
     """A clip's arrays, kept in memory until released. As a context manager it gives the arrays."""
 
-    def __init__(self, path: Path, release: Callable[[], None]) -> None:
-        """path: block of the clip; release: tells the owner, at most once."""
-        self.path, self._release = path, release
-        self.arrays: Mapping[str, np.ndarray] = map_block(path)
+    def __init__(self, path: Path, arrays: Mapping[str, np.ndarray], release: Callable[[], None]) -> None:
+        """path: block of the clip; arrays: its memory; release: tells the owner, at most once."""
+        self.path, self.arrays, self._release = path, arrays, release
         self._held = True
 
     def release(self) -> None:
@@ -133,11 +138,11 @@ class Prefetcher:
                 if left <= 0.0 or not self._changed.wait(left):
                     why = self._waiting(clip_id)
                     raise PrefetchTimeoutError(f"clip {clip_id} was not there in {timeout_s:g} s: {why}")
+            block.arrays = map_block(block.path) if block.arrays is None else block.arrays
             block.leases += 1
-            block.read = True
             self._blocks.move_to_end(clip_id)
             self._counts.waited_s += time.monotonic() - began
-            return Lease(block.path, partial(self._release, clip_id))
+            return Lease(block.path, block.arrays, partial(self._release, clip_id))
 
     def metrics(self) -> dict[str, float]:
         """Loads, hits and misses of get, failures, evictions, worker deaths, seconds waited, bytes in memory."""

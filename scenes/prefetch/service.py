@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from scenes.prefetch.blocks import map_block
 from scenes.prefetch.errors import ClipFailedError, PrefetchError, PrefetchTimeoutError
 from scenes.prefetch.folder import new_folder
 from scenes.prefetch.prefetcher import Lease, Prefetcher
@@ -76,7 +77,8 @@ class PrefetchClient:
     def get(self, clip_id: str, timeout_s: float = 120.0) -> Lease:
         """As Prefetcher.get."""
         answer = self._ask({"op": "get", "clip": clip_id, "timeout_s": timeout_s}, timeout_s + SLACK_S)
-        return Lease(Path(answer["path"]), partial(self._release, clip_id))
+        path = Path(answer["path"])
+        return Lease(path, map_block(path), partial(self._release, clip_id))
 
     def metrics(self) -> dict[str, float]:
         """As Prefetcher.metrics."""

@@ -49,8 +49,7 @@ class ExecutionConfig(ConfigModel):
         return self.ranks > 1 or self.deepspeed is not None
 
     def cut(self, batch_size: int) -> tuple[int, int]:
-        """(examples a rank holds at once, parts it accumulates). Raises ValueError for a batch that does not
-        cut."""
+        """(examples a rank holds at once, parts it accumulates). Raises ValueError when these do not fit."""
         share, rest = divmod(batch_size, self.ranks)
         if rest or not share:
             raise ValueError(

@@ -22,12 +22,15 @@ def sft(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as one JSON line.")] = False,
 ) -> None:
-    """Train the embedded policy from scratch: clips, a short text-only phase, action modality, then both.
+    """Supervised stages from clips to a policy folder: action modality, text, both.
 
     Run it again to go on where it stopped. Leaves runs/<name>/policy, loss_curve.png, losses.jsonl and
     validation.jsonl (loss with a clip's own images and with another clip's: equal means images are ignored).
 
     Example: ar1 sft --config configs/quickstart/sft.yaml data.train=2000
+
+    Two ranks under ZeRO-2: ar1 sft --config configs/quickstart/sft.yaml execution.ranks=2
+    execution.deepspeed=configs/deepspeed/cpu-zero2.json (gpu-zero2.json on GPUs, one rank each)
     """
     resolved = load_config(SftConfig, config, overrides or [])
     if dry_run:

@@ -1,11 +1,12 @@
 """Prompt tokens and prefill time by compression, on the embedded backbone.
 
-    python -m benchmarks.vision_prefill [--rounds 7] [--threads 1]
+    python -m benchmarks.vision_prefill [--rounds 7]
 
 Two prompts: the quickstart's (two images of 6 tokens) and one of release shape (16 images of 180 tokens, the
 release's texts and 48 history tokens), both on a fresh embedded backbone: time does not depend on the weights. A
 prefill is one forward pass of one prompt to the logits of its last position. The vision tower reads every patch
-at any ratio; its share is timed apart. Rounds go through all rows in turn; medians are printed.
+at any ratio; its share is timed apart. One thread, and its processor time rather than the clock's, so that a busy
+machine does not show. Rounds go through all rows in turn; medians are printed.
 """
 
 from __future__ import annotations
@@ -87,21 +88,20 @@ class Row:
     @torch.no_grad()
     def measure(self) -> None:
         """Time one prefill and its vision tower."""
-        began = time.perf_counter()
+        began = time.process_time()
         self.model.model.visual(self.inputs["pixel_values"], grid_thw=self.inputs["image_grid_thw"])
-        between = time.perf_counter()
+        between = time.process_time()
         self.model(**self.inputs, logits_to_keep=1)
         self.tower.append(between - began)
-        self.whole.append(time.perf_counter() - between)
+        self.whole.append(time.process_time() - between)
 
 
 def main() -> None:
     """Print one JSON line a row."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
+    torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
         for shape in ("quickstart", "release"):
             source = build(Path(scratch) / shape, release=shape == "release")

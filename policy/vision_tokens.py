@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 
 MERGE = 2
 """Patches along a side of an image token (Qwen3-VL's spatial_merge_size)."""
@@ -27,23 +28,28 @@ def farthest_points(features: torch.Tensor, count: int) -> torch.Tensor:
 
     Greedy farthest-point sampling (Gonzalez 1985; for view tokens: Prune2Drive, arXiv 2508.13305): the first is
     farthest from the mean, each next one farthest, by squared Euclidean distance, from all chosen so far. The
-    lower index wins a tie. Whole numbers are summed exactly, floating point in float64. Raises ValueError unless
+    lower index wins a tie. Distances are computed in float64: exact, in any order of summation, for whole numbers
+    whose squared lengths stay below 2**51 (those of pixel_descriptors stay below 2**34). Raises ValueError unless
     1 <= count <= N.
     """
     rows = features.shape[-2]
     if not 1 <= count <= rows:
         raise ValueError(f"cannot keep {count} of {rows} tokens")
-    # Whole numbers stay whole: the mean is scaled by N rather than divided.
-    points = features.to(torch.float64 if features.is_floating_point() else torch.int64)
-    gaps = (points * rows - points.sum(-2, keepdim=True)).square().sum(-1)
-    nearest = torch.full_like(gaps, torch.finfo(gaps.dtype).max if gaps.is_floating_point() else 2**62)
-    chosen = []
-    for _ in range(count):
-        index = gaps.argmax(-1, keepdim=True)  # the first of equal maxima
-        chosen.append(index)
+    whole = features.to(torch.float64 if features.is_floating_point() else torch.int64)
+    # The mean is scaled by N rather than divided, so that whole numbers stay whole.
+    spread = (whole * rows - whole.sum(-2, keepdim=True)).square().sum(-1)
+    index = spread.argmax(-1, keepdim=True)  # the first of equal maxima
+    points = whole.double()
+    norms = points.square().sum(-1)
+    nearest = torch.full_like(norms, torch.inf)
+    chosen = [index]
+    while len(chosen) < count:
         pivot = points.gather(-2, index.unsqueeze(-1).expand(*index.shape, points.shape[-1]))
-        nearest = torch.minimum(nearest, (points - pivot).square().sum(-1))
-        gaps = nearest.scatter(-1, torch.cat(chosen, -1), -1)  # twins of a chosen row may follow, it may not
+        products = (points @ pivot.transpose(-1, -2)).squeeze(-1)
+        nearest = torch.minimum(nearest, norms + norms.gather(-1, index) - 2 * products)
+        nearest = nearest.scatter(-1, index, -torch.inf)  # twins of a chosen row may follow, it may not
+        index = nearest.argmax(-1, keepdim=True)
+        chosen.append(index)
     return torch.cat(chosen, -1).sort(-1).values
 
 
@@ -61,10 +67,11 @@ def pixel_descriptors(pixel_values: torch.Tensor) -> torch.Tensor:
     u / 127.5 - 1 for a byte u. Rounding gives u back exactly, from bfloat16 too (its error is below 0.25 of a
     step), so that the result does not depend on the precision it is asked in.
     """
-    levels = (pixel_values.float() * 127.5 + 127.5).round().long()
-    cells = PATCH // CELL
-    squares = levels.view(-1, MERGE * MERGE, CHANNELS, FRAMES, cells, CELL, cells, CELL)
-    return squares[:, :, :, 0].sum((4, 6)).flatten(1)
+    patches = pixel_values.view(-1, CHANNELS, FRAMES, PATCH, PATCH)[:, :, 0]
+    levels = (patches.float() * 127.5 + 127.5).round()
+    # Sums of 64 bytes are whole numbers that float32 holds exactly.
+    sums = F.avg_pool2d(levels, CELL, divisor_override=1)
+    return sums.long().reshape(-1, MERGE * MERGE * sums[0].numel())
 
 
 def kept_tokens(

@@ -5,7 +5,7 @@
 Builds a random release of that size, converts it to a policy folder in one process each way, and prints peak
 resident memory above the process's own start, seconds, and the promise: one shard plus the largest tensor.
 The reference reads every shard with the library, renames, and writes one file; it makes no tokenizer or
-configuration and checks nothing.
+configuration and checks nothing. Linux only (peak from /proc).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from policy.release.compose import ExpertSize
 from policy.release.sample import SampleSize, build_sample
 
 MEASURE = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
 
 import torch
@@ -38,9 +38,12 @@ way, source, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
 
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not getrusage: its figure survives exec, and would be the parent's.
+    status = Path("/proc/self/status").read_text()
+    return int(status.split("VmHWM:")[1].split()[0]) / 1024
 
 
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
 before, began = peak(), time.perf_counter()
 if way == "streamed":
     to_policy(open_checkpoint(source), out, PolicyOptions(SMALL_CAMERAS))

@@ -12,6 +12,7 @@ import json
 import os
 import shutil
 import socket
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -173,6 +174,7 @@ def _arguments(config: SftConfig, stage: StageConfig, folder: Path) -> TrainingA
         os.environ.update(
             DS_ACCELERATOR="cpu", ACCELERATE_TORCH_DEVICE="cpu", ACCELERATE_USE_DEEPSPEED="true"
         )
+        _calm_deepspeed()
     from accelerate import PartialState
 
     PartialState(cpu=not deepspeed, backend="gloo", timeout=timedelta(seconds=execution.rank_timeout_s))
@@ -180,6 +182,17 @@ def _arguments(config: SftConfig, stage: StageConfig, folder: Path) -> TrainingA
     return training_arguments(
         config, stage, folder, use_cpu=not deepspeed, accelerator_config=configured, **more
     )
+
+
+def _calm_deepspeed() -> None:
+    """Let DeepSpeed use gloo as it is. It would compile an operator of its own for shared memory at first use, for
+    minutes and with a compiler, and a rank killed meanwhile leaves a lock that every later rank waits for without
+    end."""
+    import deepspeed.ops
+
+    deepspeed.ops.__compatible_ops__ = {}
+    # Said at every exchange of every step; only DeepSpeed can act on it.
+    warnings.filterwarnings("ignore", message="`torch.distributed", category=FutureWarning)
 
 
 def _hand_over(trainer: StageTrainer, stage: StageConfig, folder: Path) -> None:

@@ -64,7 +64,7 @@ def test_a_killed_stage_resumes_to_the_same_weights(folder: Path) -> None:
     process = subprocess.Popen(
         [AR1, "sft", "--config", cut], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    checkpoint = folder / "cut" / "stage-0-joint" / "checkpoint-4" / "trainer_state.json"
+    checkpoint = folder / "cut" / "stage-0-joint" / "checkpoint-4" / "whole"
     end = time.monotonic() + 300
     while not checkpoint.exists():
         assert process.poll() is None, "ended before its first checkpoint"

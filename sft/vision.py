@@ -1,8 +1,10 @@
 """The vision warm-up: the tower learns to tell decisions and their causes apart before anybody has to say them.
 
-Role: gives the from-scratch vision tower what a released backbone brings along. Its merged tokens feed a linear
-probe for the label's two decisions and its causal factors; the probe is thrown away. Without this the text stage
-spends its budget on phrasing before any gradient reaches the images (see docs/results.md).
+Role: gives the from-scratch vision tower what a released backbone brings along. Its merged tokens feed a probe for
+the label's two decisions and its causal factors; the probe is thrown away. It reads by attention, because a
+language model will: what a probe of all tokens side by side can tell may be spread over places where no attention
+finds it. Without the warm-up the text stage spends its budget on phrasing before any gradient reaches the images
+(see docs/results.md).
 Invariant: only the vision tower's weights change; the order of clips depends on the seed alone.
 """
 
@@ -26,6 +28,8 @@ from sft.config import MIN_RATE, SftConfig, StageConfig
 LONGITUDINAL, LATERAL, FACTORS = list(Longitudinal), list(Lateral), list(FactorKind)
 HEADS = (len(LONGITUDINAL), len(LATERAL), len(FACTORS))
 FACTOR_WEIGHT = 3.0
+QUERIES = 16
+"""Places the probe looks at, as many as there are causes to tell apart."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,20 @@ def truth_of(store: ClipStore) -> Truth:
     return Truth(torch.tensor(longitudinal), torch.tensor(lateral), torch.tensor(factors))
 
 
+class Probe(torch.nn.Module):
+    """Reads merged tokens [N, tokens, hidden] as a language model does: by attention, whatever their place."""
+
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.queries = torch.nn.Linear(hidden, QUERIES, bias=False)
+        self.heads = torch.nn.Linear(QUERIES * hidden, sum(HEADS))
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Outputs [N, heads]."""
+        weights = self.queries(tokens).softmax(1)
+        return self.heads((weights.transpose(1, 2) @ tokens).flatten(1))
+
+
 def probe_loss(outputs: torch.Tensor, truth: Truth) -> torch.Tensor:
     """Cross-entropy of both decisions plus weighted binary cross-entropy of the factors; outputs [N, heads]."""
     speed, path, causes = outputs.split(HEADS, dim=1)
@@ -82,12 +100,12 @@ class Tower:
         self.tokens = len(cameras.names) * cameras.frames * cameras.tokens_per_image
 
     def __call__(self, store: ClipStore, indices: np.ndarray) -> torch.Tensor:
-        """Merged image tokens of clips, flattened: [N, tokens * hidden]."""
+        """Merged image tokens of clips, by clip: [N, tokens, hidden]."""
         images = [self._builder.images(store.frames[int(i)], store.rig.names) for i in indices]
         pixels, grid = self._encoder(np.concatenate(images))
         merged = self.visual(pixels, grid_thw=grid).pooler_output
         tokens = torch.cat(list(merged)) if isinstance(merged, tuple | list) else merged
-        return tokens.view(len(indices), -1)
+        return tokens.view(len(indices), self.tokens, -1)
 
 
 def warm_up(
@@ -103,7 +121,7 @@ def warm_up(
     tower, truth = Tower(model, builder, encoder), truth_of(train)
     torch.manual_seed(config.seed)
     hidden = model.config.text_config.hidden_size
-    probe = torch.nn.Linear(tower.tokens * hidden, sum(HEADS))
+    probe = Probe(hidden)
     parameters = [*tower.visual.parameters(), *probe.parameters()]
     optimiser = torch.optim.AdamW(
         parameters, lr=stage.learning_rate, betas=(0.9, config.beta2), weight_decay=config.weight_decay

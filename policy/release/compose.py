@@ -44,8 +44,7 @@ def compose_config(
     Raises KeyError on a model_type that is no release's.
     """
     vocabulary = spec.vocabulary_ids()
-    package = model_type
-    space = f"{package}.action_space.UnicycleAccelCurvatureActionSpace"
+    space = f"{model_type}.action_space.UnicycleAccelCurvatureActionSpace"
     discrete = ActionStatistics(spec.future.mean, spec.future.std)
     config: dict[str, Any] = {
         "architectures": [RELEASE_TYPES[model_type]],
@@ -65,14 +64,14 @@ def compose_config(
         "min_pixels": 163840,
         "max_pixels": 196608,
         "traj_tokenizer_cfg": {
-            "_target_": f"{package}.action_space.DiscreteTrajectoryTokenizer",
+            "_target_": f"{model_type}.action_space.DiscreteTrajectoryTokenizer",
             "action_space_cfg": {"_target_": space, **_statistics(discrete)},
             "dims_min": list(spec.future.low),
             "dims_max": list(spec.future.high),
             "num_bins": spec.future.bins,
         },
         "hist_traj_tokenizer_cfg": {
-            "_target_": f"{package}.models.delta_tokenizer.DeltaTrajectoryTokenizer",
+            "_target_": f"{model_type}.models.delta_tokenizer.DeltaTrajectoryTokenizer",
             "num_bins": spec.history.bins,
             "ego_xyz_min": list(spec.history.low),
             "ego_xyz_max": list(spec.history.high),
@@ -90,7 +89,7 @@ def compose_config(
     }
     if model_type == "alpamayo1_5":
         config |= {"include_camera_ids": True, "include_frame_nums": True}
-    return config | (_expert(expert, package, dtype) if expert else {})
+    return config | (_expert(expert, model_type, dtype) if expert else {})
 
 
 def _statistics(statistics: ActionStatistics) -> dict[str, float]:

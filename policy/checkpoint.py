@@ -4,8 +4,9 @@ Role: opens a folder and says what it holds. Layouts:
 
 - *release*: NVIDIA's Alpamayo-R1 and 1.5: one config.json, shards with `vlm.*`, `expert.*`, `action_*`;
 - *backbone*: the same without expert (what RL recipes export);
-- *policy*: ours: a plain Qwen3-VL folder that vLLM, TensorRT-LLM and transformers load, with ar1.json, and under
-  `release/` what those do not read: the release's config.json, expert shards and the record of its shards.
+- *policy*: ours: a plain Qwen3-VL folder that vLLM, TensorRT-LLM and transformers load, with ar1.json. Below, where
+  those do not look: `expert/` (expert.json, weights) and `release/` (the release's config.json, stored statistics
+  and the record of its shards).
 
 Invariant: opening reads headers only; tensors go by their release names (`vlm.` before the backbone's).
 """
@@ -27,6 +28,7 @@ from policy.release.config import (
     read_json,
     read_release_config,
 )
+from policy.release.expert_files import EXPERT_FOLDER, composed_config
 from policy.release.findings import CheckpointError, Finding
 from policy.release.safetensors_header import StoredTensor
 from policy.release.shards import ShardSet, read_shards
@@ -41,7 +43,7 @@ from policy.release.tensors import (
 
 RELEASE_FOLDER = "release"
 LAYOUT_FILE = "layout.json"
-EXPERT_STEM = "expert"
+STATISTICS_STEM = "statistics"
 
 
 class Layout(enum.StrEnum):
@@ -54,7 +56,8 @@ class Layout(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """An opened folder. config: the release's, None for a policy that never was one; base: the backbone's plain
+    """An opened folder. config: the release's, or one composed of ar1.json
+    and expert.json, None without either; base: the backbone's plain
     configuration; tensors: by release name; shards: the sets they lie in; findings: what reading stumbled over."""
 
     folder: Path
@@ -132,8 +135,11 @@ def _open_policy(folder: Path, stated: Mapping[str, Any] | None, class_defaults:
         record = read_json(kept / LAYOUT_FILE)[1] if (kept / LAYOUT_FILE).is_file() else {}
         said = {**record.get("stated", {}), **(stated or {})}
         config = read_release_config(kept / CONFIG_FILE, said, class_defaults)
-        shards.append(read_shards(kept, EXPERT_STEM))
-        tensors |= shards[1].tensors
-    findings = tuple(finding for each in shards for finding in each.findings)
+    expressed: list[Finding] = []
+    if config is None:
+        config, expressed = composed_config(folder, base.config)
+    shards += [read_shards(folder / EXPERT_FOLDER), read_shards(kept, STATISTICS_STEM)]
+    tensors |= {**shards[1].tensors, **shards[2].tensors}
+    findings = (*(finding for each in shards for finding in each.findings), *expressed)
     shape = BackboneShape.of(base.config)
     return Checkpoint(folder, Layout.POLICY, config, base, shape, tuple(shards), tensors, findings)

@@ -13,16 +13,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from policy.checkpoint import EXPERT_STEM, LAYOUT_FILE, RELEASE_FOLDER, Checkpoint, Layout
+from policy.checkpoint import LAYOUT_FILE, RELEASE_FOLDER, STATISTICS_STEM, Checkpoint, Layout
 from policy.checkpoint_verify import tied_findings
-from policy.release.config import CONFIG_FILE
-from policy.release.copying import Copy, Progress
+from policy.release.config import CONFIG_FILE, ReleaseConfig
+from policy.release.copying import Copy, Progress, order
 from policy.release.coverage import coverage
+from policy.release.expert_files import EXPERT_FILE, EXPERT_FOLDER, expert_spec
 from policy.release.findings import CheckpointError, Finding, refuse
 from policy.release.fresh_folder import fresh_folder
 from policy.release.plan import ReleaseRecord, Shard, by_record, by_size, by_source, copies_of, write_shards
 from policy.release.policy_spec import PolicyOptions, policy_files
-from policy.release.tensors import BACKBONE_PREFIX, DTYPES
+from policy.release.shards import shard_name
+from policy.release.tensors import BACKBONE_PREFIX, DTYPES, STATISTICS_PREFIX
 
 ALLOWED = {"trim": "padded vocabulary", "cast": "wrong dtype"}
 
@@ -100,9 +102,22 @@ def to_policy(
         record: dict[str, Any] = ReleaseRecord.of(checkpoint.shards[0]).to_json()
         record["stated"] = dict(checkpoint.config.stated)
         (kept / LAYOUT_FILE).write_text(json.dumps(record))
-        if expert:
-            write_shards(kept, EXPERT_STEM, by_source(expert, EXPERT_STEM), progress)
+        _write_expert(folder, checkpoint.config, expert, progress)
     return Conversion(out, len(copies), nbytes, tuple(notes))
+
+
+def _write_expert(folder: Path, config: ReleaseConfig, copies: list[Copy], progress: Progress) -> None:
+    """expert/ in one file, as the flow expert loads it; stored statistics, which nothing loads, apart."""
+    statistics = [copy for copy in copies if copy.name.startswith(STATISTICS_PREFIX)]
+    weights = [copy for copy in copies if not copy.name.startswith(STATISTICS_PREFIX)]
+    if statistics:
+        shard = Shard(shard_name(STATISTICS_STEM, 1, 1), tuple(order(statistics)))
+        write_shards(folder / RELEASE_FOLDER, STATISTICS_STEM, [shard], progress)
+    if weights:
+        (folder / EXPERT_FOLDER).mkdir()
+        (folder / EXPERT_FOLDER / EXPERT_FILE).write_text(json.dumps(expert_spec(config), indent=1) + "\n")
+        shard = Shard(shard_name("model", 1, 1), tuple(order(weights)))
+        write_shards(folder / EXPERT_FOLDER, "model", [shard], progress)
 
 
 def _dtype(copies: list[Copy]) -> str:
@@ -125,7 +140,7 @@ def to_release(
     """
     if checkpoint.config is None:
         raise CheckpointError(
-            f"{checkpoint.folder} has no {RELEASE_FOLDER}/{CONFIG_FILE}: it never was a release; "
+            f"{checkpoint.folder} has no {RELEASE_FOLDER}/{CONFIG_FILE}: it never was a release and has no expert; "
             "`ar1 checkpoint merge` puts its weights under a release's expert"
         )
     copies = checked_copies(as_release(checkpoint), changes)
@@ -133,7 +148,11 @@ def to_release(
     record = read_record(checkpoint)
     planned = by_record(copies, record) if record else None
     index = record.index if planned and record else None
-    notes = [] if planned else ["shards are new: names, shapes or dtypes differ from the recorded files"]
+    notes = (
+        ["shards are new: names, shapes or dtypes differ from the original files"]
+        if record and not planned
+        else []
+    )
     shards: list[Shard] = planned or by_size(list(copies.values()), "model")
     text = _config_text(checkpoint, changes, vlm_name_or_path)
     with fresh_folder(out, nbytes) as folder:

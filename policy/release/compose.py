@@ -11,9 +11,12 @@ from typing import Any
 
 from policy.release.config import RELEASE_TYPES
 from policy.release.vocabulary import ActionStatistics
-from policy.spec import PolicySpec
+from policy.spec import CameraSpec, PolicySpec
 from scenes.dynamics import DEFAULT_FIT
 from scenes.trajectory import FUTURE_STEPS, STEP_S
+
+PIXELS = (163840, 196608)
+"""Least and most pixels of an image in the release."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,7 @@ def compose_config(
     Raises KeyError on a model_type that is no release's.
     """
     vocabulary = spec.vocabulary_ids()
-    package = model_type
-    space = f"{package}.action_space.UnicycleAccelCurvatureActionSpace"
+    space = f"{model_type}.action_space.UnicycleAccelCurvatureActionSpace"
     discrete = ActionStatistics(spec.future.mean, spec.future.std)
     config: dict[str, Any] = {
         "architectures": [RELEASE_TYPES[model_type]],
@@ -62,17 +64,16 @@ def compose_config(
             name: vocabulary.special(f"<|traj_{name}|>")
             for name in ("history_start", "history_end", "history", "future_start", "future_end", "future")
         },
-        "min_pixels": 163840,
-        "max_pixels": 196608,
+        **_pixels(spec.cameras),
         "traj_tokenizer_cfg": {
-            "_target_": f"{package}.action_space.DiscreteTrajectoryTokenizer",
+            "_target_": f"{model_type}.action_space.DiscreteTrajectoryTokenizer",
             "action_space_cfg": {"_target_": space, **_statistics(discrete)},
             "dims_min": list(spec.future.low),
             "dims_max": list(spec.future.high),
             "num_bins": spec.future.bins,
         },
         "hist_traj_tokenizer_cfg": {
-            "_target_": f"{package}.models.delta_tokenizer.DeltaTrajectoryTokenizer",
+            "_target_": f"{model_type}.models.delta_tokenizer.DeltaTrajectoryTokenizer",
             "num_bins": spec.history.bins,
             "ego_xyz_min": list(spec.history.low),
             "ego_xyz_max": list(spec.history.high),
@@ -90,7 +91,16 @@ def compose_config(
     }
     if model_type == "alpamayo1_5":
         config |= {"include_camera_ids": True, "include_frame_nums": True}
-    return config | (_expert(expert, package, dtype) if expert else {})
+    return config | (_expert(expert, model_type, dtype) if expert else {})
+
+
+def _pixels(cameras: CameraSpec) -> dict[str, int]:
+    """The release's pixel budget, or an eighth around images that lie outside it."""
+    pixels = cameras.width * cameras.height
+    low, high = PIXELS
+    if not low <= pixels <= high:
+        low, high = pixels - pixels // 8, pixels + pixels // 8
+    return {"min_pixels": low, "max_pixels": high}
 
 
 def _statistics(statistics: ActionStatistics) -> dict[str, float]:

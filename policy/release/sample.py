@@ -85,8 +85,6 @@ def build_sample(
         dtype=dtype,
         model_type=model_type,
     )
-    pixels = size.cameras.width * size.cameras.height
-    config |= {"min_pixels": pixels - pixels // 8, "max_pixels": pixels + pixels // 8}
     (sample.release / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
     base = json.loads((sample.base / CONFIG_FILE).read_text())
     shape = BackboneShape.of(base, spec.vocabulary_ids().size)

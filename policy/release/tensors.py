@@ -21,6 +21,7 @@ ACTION_WIDTH = 2
 FLOATS = ("BF16", "F16", "F32", "F64")
 DTYPES = {"bfloat16": "BF16", "float16": "F16", "float32": "F32"}
 """Spelling of dtypes in config.json and in safetensors."""
+STATISTICS_PREFIX = "action_space."
 STATISTICS = ("accel_mean", "accel_std", "curvature_mean", "curvature_std")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import json
+import shutil
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -72,7 +73,7 @@ def test_a_release_comes_back_file_for_file(tmp_path: Path, model_type: str, sha
 def test_tensors_keep_names_and_bits_on_the_way(release: Path, policy: Path) -> None:
     theirs = weights(release)
     ours = {f"vlm.{name}": tensor for name, tensor in weights(policy).items()}
-    ours |= weights(policy / "release", "expert")
+    ours |= weights(policy / "expert") | weights(policy / "release", "statistics")
     assert equal(ours, theirs)
 
 
@@ -213,11 +214,10 @@ def nothing(_: Tensors) -> None:
 
 
 def trained(policy: Path, to: Path, change: Callable[[Tensors], None], dtype: torch.dtype) -> Path:
-    """What training saves: the policy folder without its release part, all weights in one dtype."""
+    """What training saves: the policy folder without expert and release part, all weights in one dtype."""
     folder = copied(policy, to)
-    for file in (folder / "release").iterdir():
-        file.unlink()
-    (folder / "release").rmdir()
+    shutil.rmtree(folder / "release")
+    shutil.rmtree(folder / "expert")
 
     def cast(tensors: Tensors) -> None:
         change(tensors)
@@ -317,3 +317,30 @@ def test_an_empty_folder_of_weights_is_refused(tmp_path: Path, release: Path) ->
     save_file({"step": torch.zeros(1)}, folder / "model.safetensors")
     with pytest.raises(CheckpointError, match="no tensor is named vlm"):
         open_checkpoint(folder)
+
+
+def test_an_embedded_policy_with_an_expert_is_written_as_a_release(policy: Path, tmp_path: Path) -> None:
+    """A policy that never was a release: its configuration is composed of ar1.json and expert.json."""
+    embedded = copied(policy, tmp_path / "embedded")
+    shutil.rmtree(embedded / "release")
+    change_json(embedded / "ar1.json", lambda data: data["future"].update(carry_error=True))
+    opened = open_checkpoint(embedded)
+    assert [finding.subject for finding in opened.findings] == ["ar1.json future.carry_error"]
+    to_release(opened, tmp_path / "out")
+    assert errors_of(tmp_path / "out") == []
+    ours = weights(tmp_path / "out")
+    theirs = {f"vlm.{name}": tensor for name, tensor in weights(policy).items()} | weights(policy / "expert")
+    assert equal(ours, theirs)
+
+
+def test_the_experts_shape_and_statistics_come_along(release: Path, policy: Path) -> None:
+    config = json.loads((release / "config.json").read_text())
+    spec = json.loads((policy / "expert" / "expert.json").read_text())
+    assert spec["hidden"] == config["expert_cfg"]["hidden_size"]
+    assert spec["features"]["max_frequency"] == 100.0
+    assert spec["std"][0] == float(np.float32(config["action_space_cfg"]["accel_std"]))
+    assert {name.split(".")[0] for name in weights(policy / "expert")} == {
+        "expert",
+        "action_in_proj",
+        "action_out_proj",
+    }

@@ -34,7 +34,7 @@ def rows(small: Small) -> list[Row]:
         for place, clip in enumerate(store.ids[:CLIPS])
     ]
     return [
-        Row(clip, sample.token_ids, sample.logprobs, 1.0 - 2.0 * place)
+        Row(clip, sample.token_ids, sample.logprobs, np.ones(len(sample.token_ids), bool), 1.0 - 2.0 * place)
         for clip, samples in engine.generate(requests)
         for place, sample in enumerate(samples)
     ]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from policy.expert_spec import EXPERT_FOLDER
 from policy.release.backbone_shape import BackboneShape, BaseModel, read_base, resolve_base
 from policy.release.config import (
     BACKBONE_TYPE,
@@ -28,7 +29,7 @@ from policy.release.config import (
     read_json,
     read_release_config,
 )
-from policy.release.expert_files import EXPERT_FOLDER, composed_config
+from policy.release.expert_files import composed_config
 from policy.release.findings import CheckpointError, Finding
 from policy.release.safetensors_header import StoredTensor
 from policy.release.shards import ShardSet, read_shards

@@ -15,10 +15,11 @@ from typing import Any
 
 from policy.checkpoint import LAYOUT_FILE, RELEASE_FOLDER, STATISTICS_STEM, Checkpoint, Layout
 from policy.checkpoint_verify import tied_findings
+from policy.expert_spec import EXPERT_FOLDER
 from policy.release.config import CONFIG_FILE, ReleaseConfig
 from policy.release.copying import Copy, Progress, order
 from policy.release.coverage import coverage
-from policy.release.expert_files import EXPERT_FILE, EXPERT_FOLDER, expert_spec
+from policy.release.expert_files import expert_spec
 from policy.release.findings import CheckpointError, Finding, refuse
 from policy.release.fresh_folder import fresh_folder
 from policy.release.plan import ReleaseRecord, Shard, by_record, by_size, by_source, copies_of, write_shards
@@ -114,8 +115,7 @@ def _write_expert(folder: Path, config: ReleaseConfig, copies: list[Copy], progr
         shard = Shard(shard_name(STATISTICS_STEM, 1, 1), tuple(order(statistics)))
         write_shards(folder / RELEASE_FOLDER, STATISTICS_STEM, [shard], progress)
     if weights:
-        (folder / EXPERT_FOLDER).mkdir()
-        (folder / EXPERT_FOLDER / EXPERT_FILE).write_text(json.dumps(expert_spec(config), indent=1) + "\n")
+        expert_spec(config).save(folder)
         shard = Shard(shard_name("model", 1, 1), tuple(order(weights)))
         write_shards(folder / EXPERT_FOLDER, "model", [shard], progress)
 

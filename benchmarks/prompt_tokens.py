@@ -16,22 +16,14 @@ from pathlib import Path
 import regex
 
 from policy.prompt import PromptBuilder
-from policy.spec import PROMPTS, PolicySpec, PromptSpec, VisionTokensSpec, VocabularySpec
+from policy.release.vocabulary import QWEN_VOCABULARY
+from policy.spec import PROMPTS, PolicySpec, PromptSpec, VisionTokensSpec
 from policy.tokenizer import TextCodec
 
 # Qwen's split of text into words, as its tokenizer configuration states it.
 WORDS = regex.compile(
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-)
-RELEASE = VocabularySpec(
-    base_size=151669,
-    text_banned=(),
-    im_start=151644,
-    im_end=151645,
-    vision_start=151652,
-    vision_end=151653,
-    image_pad=151655,
 )
 RATIOS = (1, 4, 16)
 
@@ -86,7 +78,9 @@ def main() -> None:
     for name in PROMPTS:
         if options.ranks is not None:
             text = RankedBytes(options.ranks)
-            print(json.dumps({"tokenizer": "qwen", **row(name, PolicySpec(vocabulary=RELEASE), text)}))
+            print(
+                json.dumps({"tokenizer": "qwen", **row(name, PolicySpec(vocabulary=QWEN_VOCABULARY), text)})
+            )
         if options.policy is not None:
             spec, codec = PolicySpec.load(options.policy), TextCodec.load(options.policy)
             print(json.dumps({"tokenizer": "embedded", **row(name, spec, codec)}))

@@ -212,7 +212,8 @@ class LedgerReader:
         cursor = self._duckdb.cursor()
         try:
             files = [str(known[step]) for step in wanted]
-            cursor.read_parquet(files).create_view("ledger")  # type: ignore[arg-type]
+            # By name: parts of a run begun before a column existed do not have it.
+            cursor.read_parquet(files, union_by_name=True).create_view("ledger")  # type: ignore[arg-type]
             return cursor.sql(sql, params=list(parameters)).to_arrow_table()
         finally:
             cursor.close()

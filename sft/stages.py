@@ -18,7 +18,6 @@ import torch
 
 from policy.backbone import Backbone, load_backbone
 from policy.config_file import dump_config
-from policy.embedded import build_embedded
 from policy.expert_model import ExpertModel
 from policy.model_inputs import ImageEncoder
 from policy.prompt import PromptBuilder
@@ -26,12 +25,12 @@ from policy.spec import PolicySpec
 from policy.tokenizer import TextCodec
 from scenes.store import ClipStore
 from sft.config import SftConfig, StageConfig
-from sft.corpus import corpus
 from sft.data import split_store
 from sft.demonstrations import clean_demonstrations, demonstrations
 from sft.examples import Examples, Section
 from sft.expert_stage import expert_figures, run_expert_stage, start_expert
 from sft.loss import section_losses
+from sft.new_policy import new_policy
 from sft.ranks import check_execution, train_in_ranks
 from sft.trainer import Collator, run_stage
 from sft.vision import warm_up
@@ -111,19 +110,7 @@ def _start(config: SftConfig, folder: Path) -> None:
         shutil.copytree(config.start, partial)
         partial.rename(folder)
         return
-    policy = config.policy
-    build_embedded(
-        folder,
-        corpus(),
-        size=policy.size,
-        future=policy.future,
-        history=policy.history,
-        prompt=policy.prompt,
-        cameras=policy.cameras(config.data),
-        max_text=policy.max_text,
-        vision_tokens=policy.vision_tokens,
-        seed=config.seed,
-    )
+    new_policy(folder, config.policy, config.data, config.seed)
 
 
 @torch.no_grad()

@@ -12,12 +12,22 @@ import numpy as np
 
 from policy.release.config import HISTORY, SPACE, ReleaseConfig
 from policy.release.findings import CheckpointError, Finding
-from policy.spec import FutureSpec, HistorySpec
+from policy.spec import FutureSpec, HistorySpec, VocabularySpec
 from policy.trajectory_tokens import HistoryCodec
 from policy.vocabulary import RELEASE_SPECIALS
 from scenes.trajectory import FUTURE_STEPS, STEP_S
 
 TOKENIZER = "traj_tokenizer_cfg"
+QWEN_VOCABULARY = VocabularySpec(
+    base_size=151669,
+    text_banned=(),
+    im_start=151644,
+    im_end=151645,
+    vision_start=151652,
+    vision_end=151653,
+    image_pad=151655,
+)
+"""The tokenizer that the releases stand on (Qwen3-VL), without the ids that a text may not hold."""
 RENAMED_IN_1_5 = (
     "<|image_pre_tkn|>",
     "<|traj_history_pre_tkn|>",

@@ -9,30 +9,17 @@ from pathlib import Path
 import pytest
 from small_job import AR1, Small
 
-from policy.embedded import build_embedded
-from policy.spec import EmbeddedSize
 from sft.config import DataConfig, PolicyConfig
-from sft.corpus import corpus
 from sft.data import split_store
+from sft.new_policy import new_policy
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Small:
     folder = tmp_path_factory.mktemp("small")
     data = DataConfig(folder=folder / "data", train=32, pool=24, validation=12, test=12)
-    config = PolicyConfig()
     policy = folder / "policy"
-    build_embedded(
-        policy,
-        corpus(),
-        size=EmbeddedSize(),
-        future=config.future,
-        history=config.history,
-        prompt=config.prompt,
-        cameras=config.cameras(data),
-        max_text=12,
-        seed=0,
-    )
+    new_policy(policy, PolicyConfig(max_text=12), data, seed=0)
     for split in ("pool", "validation"):
         split_store(data, split)
     return Small(folder, data, policy)

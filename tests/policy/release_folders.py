@@ -14,8 +14,12 @@ from safetensors.torch import load_file, save_file
 from policy.checkpoint import Checkpoint, open_checkpoint
 from policy.checkpoint_verify import verify
 from policy.release.findings import Finding
+from policy.release.policy_spec import PolicyOptions
+from policy.release.sample import SMALL_CAMERAS
 
 Tensors = dict[str, torch.Tensor]
+OPTIONS = PolicyOptions(SMALL_CAMERAS, 8)
+"""What a sample does not say of the policy it becomes: its cameras, and 8 tokens of text."""
 INDEX = "model.safetensors.index.json"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from release_folders import Tensors, change_json, change_weights, copied, errors_of, weights
+from release_folders import OPTIONS, Tensors, change_json, change_weights, copied, errors_of, weights
 from safetensors.torch import save_file
 
 from policy.backbone import load_backbone
@@ -22,24 +22,11 @@ from policy.checkpoint_merge import merge
 from policy.release import copying
 from policy.release.findings import CheckpointError
 from policy.release.policy_spec import PROMPT_NOTE, STAND_IN_NOTE, PolicyOptions
-from policy.release.sample import SMALL_CAMERAS, SampleSize, build_sample
+from policy.release.sample import SampleSize, build_sample
 from policy.spec import CameraSpec, PolicySpec
 
-OPTIONS = PolicyOptions(SMALL_CAMERAS, 8)
 HEAD = "vlm.lm_head.weight"
 EMBEDDING = "vlm.model.language_model.embed_tokens.weight"
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_sample(tmp_path_factory.mktemp("sample")).release
-
-
-@pytest.fixture(scope="module")
-def policy(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("converted") / "policy"
-    to_policy(open_checkpoint(release), out, OPTIONS)
-    return out
 
 
 def equal(ours: Tensors, theirs: Tensors) -> bool:

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from release_folders import OPTIONS
 
 from policy.checkpoint import open_checkpoint
 from policy.checkpoint_convert import to_policy
-from policy.release.policy_spec import PolicyOptions
-from policy.release.sample import SMALL_CAMERAS, build_sample
+from policy.release.sample import build_sample
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 DEADLINE_S = 600
@@ -56,7 +56,7 @@ print("RESULT " + json.dumps({"worst": worst, "lengths": lengths, "ends": ends, 
 
 def test_vllm_generates_from_a_converted_release_and_agrees_with_transformers(tmp_path: Path) -> None:
     release = build_sample(tmp_path).release
-    to_policy(open_checkpoint(release), tmp_path / "policy", PolicyOptions(SMALL_CAMERAS, 8))
+    to_policy(open_checkpoint(release), tmp_path / "policy", OPTIONS)
     done = subprocess.run(
         [sys.executable, "-c", COMPARE, str(tmp_path / "policy")],
         capture_output=True,

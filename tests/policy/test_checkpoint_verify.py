@@ -11,27 +11,13 @@ from release_folders import INDEX, change_json, change_weights, copied, errors_o
 from safetensors.torch import load_file, save_file
 
 from policy.checkpoint import Layout, open_checkpoint
-from policy.checkpoint_convert import to_policy
 from policy.checkpoint_inspect import inspect
 from policy.release.findings import CheckpointError
-from policy.release.policy_spec import PolicyOptions
-from policy.release.sample import SMALL_CAMERAS, SampleSize, build_sample
+from policy.release.sample import SampleSize, build_sample
 
 Q_NORM = "expert.layers.1.self_attn.q_norm.weight"
 HEAD = "vlm.lm_head.weight"
 EMBEDDING = "vlm.model.language_model.embed_tokens.weight"
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_sample(tmp_path_factory.mktemp("sample")).release
-
-
-@pytest.fixture(scope="module")
-def policy(release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("converted") / "policy"
-    to_policy(open_checkpoint(release), out, PolicyOptions(SMALL_CAMERAS, 8))
-    return out
 
 
 def test_a_whole_release_has_no_error_and_says_that_its_statistics_are_rounded(release: Path) -> None:

@@ -7,11 +7,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from release_folders import OPTIONS
 
 from policy.checkpoint import open_checkpoint
 from policy.checkpoint_convert import to_policy, to_release
-from policy.release.policy_spec import PolicyOptions
-from policy.release.sample import SMALL_CAMERAS, build_sample
+from policy.release.sample import build_sample
 
 EXPORTER = shutil.which("tensorrt-edgellm-export")
 DEADLINE_S = 900
@@ -26,7 +26,7 @@ def test_the_edge_exporter_takes_a_release_that_was_a_policy(tmp_path: Path) -> 
     """Release → policy → release with the policy as backbone's folder → ONNX of text stack, vision and expert."""
     sample = build_sample(tmp_path)
     policy = tmp_path / "policy"
-    to_policy(open_checkpoint(sample.release), policy, PolicyOptions(SMALL_CAMERAS, 8))
+    to_policy(open_checkpoint(sample.release), policy, OPTIONS)
     to_release(open_checkpoint(policy), tmp_path / "written", vlm_name_or_path=str(policy))
     out = tmp_path / "onnx"
     done = subprocess.run(

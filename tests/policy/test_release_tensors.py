@@ -18,23 +18,14 @@ from policy.release.coverage import coverage
 from policy.release.findings import CheckpointError
 from policy.release.sample import RELEASE_STATISTICS, SampleSize, build_sample
 from policy.release.tensors import expected_expert, expected_tensors
-from policy.spec import PolicySpec, VocabularySpec
-
-QWEN = VocabularySpec(
-    base_size=151669,
-    text_banned=(),
-    im_start=151644,
-    im_end=151645,
-    vision_start=151652,
-    vision_end=151653,
-    image_pad=151655,
-)
+from policy.release.vocabulary import QWEN_VOCABULARY
+from policy.spec import PolicySpec
 
 
 def release_config(**changes: Any) -> ReleaseConfig:
     """Alpamayo-R1-10B's configuration, as far as it is known."""
     raw = compose_config(
-        PolicySpec(vocabulary=QWEN),
+        PolicySpec(vocabulary=QWEN_VOCABULARY),
         expert=ExpertSize(),
         actions=RELEASE_STATISTICS,
         vlm_name_or_path="Qwen/Qwen3-VL-8B-Instruct",

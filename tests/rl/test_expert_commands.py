@@ -15,21 +15,19 @@ import pytest
 import yaml
 
 from policy.completion import Completion
-from policy.embedded import build_embedded
 from policy.expert_model import build_expert
 from policy.expert_spec import ExpertSpec, FeatureSpec
 from policy.grammar import Phase
 from policy.planner import Planner
 from policy.prompt import PromptBuilder
-from policy.spec import EmbeddedSize
 from policy.tokenizer import TextCodec
 from rl.learner_batch import BatchMaker
 from rl.rollout import Group, Rollout
 from rl.training_batch import make_batch
 from scenes.store import ClipStore
 from sft.config import DataConfig, PolicyConfig
-from sft.corpus import corpus
 from sft.data import split_store
+from sft.new_policy import new_policy
 
 AR1 = Path(sys.executable).parent / "ar1"
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -40,18 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """config.yaml, four clips, and a policy with an untrained expert."""
     path = tmp_path_factory.mktemp("drive")
     data = DataConfig(folder=path / "data", train=4, pool=4, validation=4, test=4)
-    config = PolicyConfig()
-    build_embedded(
-        path / "policy",
-        corpus(),
-        size=EmbeddedSize(),
-        future=config.future,
-        history=config.history,
-        prompt=config.prompt,
-        cameras=config.cameras(data),
-        max_text=10,
-        seed=0,
-    )
+    new_policy(path / "policy", PolicyConfig(max_text=10), data, seed=0)
     spec = ExpertSpec(
         hidden=32, feed_forward=48, heads=2, features=FeatureSpec(hidden=16), mean=(0, 0), std=(0.3, 1e-3)
     )

@@ -318,3 +318,21 @@ def test_queries_read_only_the_parts_asked_for(tmp_path: Path) -> None:
     with pytest.raises(LookupError, match="not in step 1"):
         reader.group(1, "nobody")
     assert list(parts(tmp_path / "run", up_to_step=2)) == [1, 2]
+
+
+def test_a_run_begun_before_a_column_existed_goes_on(tmp_path: Path) -> None:
+    writer = write(tmp_path / "run", range(1, 3))
+    old = part_path(writer.run, 1)
+    pq.write_table(pq.read_table(old).drop_columns(["trajectory_from", "expert_actions"]), old)
+    reader = LedgerReader(tmp_path / "run")
+    for steps in (None, [1, 2], [2, 1]):
+        told = reader.query(
+            "SELECT step, count(*) AS n, count(trajectory_from) AS known FROM ledger WHERE valid GROUP BY step "
+            "ORDER BY step",
+            steps=steps,
+        )
+        old_step, new_step = told.to_pylist()
+        assert old_step["n"]
+        assert old_step["known"] == 0
+        assert new_step["known"] == new_step["n"] > 0
+    assert [group.step for group in reader] == [1] * 12 + [2] * 12

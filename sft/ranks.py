@@ -90,14 +90,12 @@ def zero_stage(path: Path) -> int:
     return int(stage)
 
 
-def train_in_ranks(
-    model: Any, examples: Examples, encoder: ImageEncoder, config: SftConfig, stage: StageConfig, folder: Path
-) -> None:
-    """`sft.trainer.run_stage` in config.execution.ranks processes; the model takes the weights they end with.
+def train_in_ranks(model: Any, config: SftConfig, stage: StageConfig, folder: Path) -> None:
+    """`sft.trainer.run_stage` in config.execution.ranks processes, each with examples of its own making; the model
+    takes the weights they end with.
 
     Raises ChildProcessError, with the rank's traceback, when one fails.
     """
-    del examples, encoder  # every rank makes its own
     begin, trained = folder / BEGIN_FOLDER, folder / TRAINED_FOLDER
     if not begin.is_dir():
         partial = folder / (BEGIN_FOLDER + "-partial")

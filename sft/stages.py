@@ -74,8 +74,10 @@ def run_sft(config: SftConfig) -> Path:
             run_expert_stage(model, expert, examples, encoder, config, stage, stage_folder)
             report = expert_figures(model, expert, held_out, encoder, config.validation_clips, config.seed)
         else:
-            run = train_in_ranks if config.execution.launches else run_stage
-            run(model, examples, encoder, config, stage, stage_folder)
+            if config.execution.launches:
+                train_in_ranks(model, config, stage, stage_folder)
+            else:
+                run_stage(model, examples, encoder, config, stage, stage_folder)
             report = images_matter(model, held_out, encoder, stage, config.validation_clips)
         with (folder / "validation.jsonl").open("a") as file:
             file.write(json.dumps({"stage": stage_folder.name, **report}) + "\n")

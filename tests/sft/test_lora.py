@@ -31,7 +31,7 @@ def text_loss(model: object, folder: Path) -> torch.Tensor:
 
 
 def test_only_adapters_learn_and_the_sliced_head_answers_through_them(folder: Path) -> None:
-    before = float(text_loss(load_backbone(folder), folder))
+    before = float(text_loss(load_backbone(folder), folder).detach())
     adapted = with_adapter(load_backbone(folder), OPTIONS, seed=0)
     loss = text_loss(adapted, folder)
     assert float(loss) == before, "B starts at zero"
@@ -52,7 +52,7 @@ def test_merged_weights_are_a_plain_backbone_that_answers_alike(folder: Path, tm
         for name, weight in adapted.named_parameters():
             if "lora_B" in name:
                 weight.normal_(0, 0.1, generator=torch.Generator().manual_seed(len(name)))
-        moved = float(text_loss(adapted, folder))
+        moved = float(text_loss(adapted, folder).detach())
         adapted.save_pretrained(tmp_path / "adapter")
         merged = merge(adapted)
         merged.save_pretrained(tmp_path / "policy")

@@ -17,6 +17,7 @@ import numpy as np
 from policy.spec import PolicySpec
 from rewards.consistency import ConsistencyReward
 from rewards.score import RolloutView
+from rl.cluster import connect
 from rl.config import JobConfig
 from rl.evaluation import Decoding, Evaluator, decodings
 from rl.evaluation_engines import EvaluationEngines
@@ -43,6 +44,9 @@ async def evaluate_arms(
     engines = EvaluationEngines(config, next(iter(stores.values())))
     figures: dict[str, Figures] = {}
     try:
+        # Ray forks to start its processes: before gRPC's threads are there, not after.
+        if not all((folder / f"{arm}.json").is_file() for arm in arms):
+            connect(config)
         await fleet.start()
         for arm, policy in arms.items():
             kept = folder / f"{arm}.json"

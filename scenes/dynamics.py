@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scenes.banded import solve
 from scenes.trajectory import STEP_S
 
 RIDGE_RETRIES = 8
@@ -95,78 +96,12 @@ def _difference_penalty(n: int, order: int) -> np.ndarray:
     return columns
 
 
-def solve_banded_batch(bands: np.ndarray, rhs: np.ndarray) -> np.ndarray:
-    """Solve symmetric positive definite banded systems, one a sample, by banded Cholesky.
-
-    bands: [..., w+1, n] upper form of LAPACK (diagonal in the last row). rhs: [..., n]. Returns [..., n].
-    Raises numpy.linalg.LinAlgError when a pivot is not positive.
-    """
-    lead, width, n = bands.shape[:-2], bands.shape[-2] - 1, bands.shape[-1]
-    right = np.array(np.broadcast_to(rhs, (*lead, n)), dtype=np.float64).reshape(-1, n)
-    upper = np.asarray(bands, dtype=np.float64).reshape(len(right), width + 1, n)
-    columns = np.zeros((n, width + 1, len(right)))
-    for k in range(width + 1):
-        columns[: n - k, k] = upper[:, width - k, k:].T
-    return _substitute(_factor(columns), right.T.copy()).T.reshape(*lead, n)
-
-
-def _factor(columns: np.ndarray) -> np.ndarray:
-    """Banded Cholesky factors of systems given as columns, in their place.
-
-    columns: [n, w+1] or [n, w+1, B], entry [j, k] of A[j+k, j]. Afterwards [j, k] is L[j+k, j], and [j, 0] is
-    1 / L[j, j]. Entries beyond the last row are ignored. The batch is the last axis: each step is a few passes
-    over contiguous numbers, and a sample's bits do not depend on the batch it is in.
-    """
-    n = len(columns)
-    products = np.empty(columns.shape[1:])
-    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-        for j in range(n):
-            pivot = columns[j, 0, ...]
-            np.divide(1.0, np.sqrt(pivot, pivot), pivot)
-            below = columns[j, 1 : n - j]
-            np.multiply(below, pivot, below)
-            for k in range(len(below)):
-                rest = columns[j + 1 + k, : len(below) - k]
-                part = products[: len(rest)]
-                np.multiply(below[k:], below[k], part)
-                np.subtract(rest, part, rest)
-    pivots = columns[:, 0]
-    good = np.reshape((pivots > 0.0) & (pivots < np.inf), (n, -1)).all(axis=1)
-    if not good.all():
-        raise np.linalg.LinAlgError(f"banded matrix is not positive definite at pivot {int(np.argmin(good))}")
-    return columns
-
-
-def _substitute(factor: np.ndarray, rhs: np.ndarray) -> np.ndarray:
-    """Solutions [n, B] in place of right-hand sides [n, B]; factors of _factor, [n, w+1] shared or [n, w+1, B]."""
-    n, width = len(factor), factor.shape[1] - 1
-    if factor.ndim == 2:
-        factor = factor[..., None]
-    products, total = np.empty((width, *rhs.shape[1:])), np.empty(rhs.shape[1:])
-    for j in range(n):
-        here, after = rhs[j], rhs[j + 1 : j + 1 + width]
-        np.multiply(here, factor[j, 0], here)
-        part = products[: len(after)]
-        np.multiply(factor[j, 1 : 1 + len(after)], here, part)
-        np.subtract(after, part, after)
-    for j in range(n - 1, -1, -1):
-        here, after = rhs[j], rhs[j + 1 : j + 1 + width]
-        if len(after):
-            part = products[: len(after)]
-            np.multiply(factor[j, 1 : 1 + len(after)], after, part)
-            np.subtract(here, np.add.reduce(part, 0, None, total), here)
-        np.multiply(here, factor[j, 0], here)
-    return rhs
-
-
 def _solve_with_ridge(columns: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
     """Solve (A + ridge I) x = rhs [n, B]; after a failed factorisation the ridge grows tenfold, as in the
     release. columns: of A, [n, w+1] shared by all right-hand sides, or [n, w+1, B]."""
     for _ in range(RIDGE_RETRIES):
-        system = columns.copy()
-        system[:, 0] += ridge
         try:
-            return _substitute(_factor(system), rhs.copy())
+            return solve(columns, rhs, ridge)
         except np.linalg.LinAlgError:
             ridge *= 10.0
     raise np.linalg.LinAlgError(

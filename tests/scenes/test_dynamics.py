@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scenes.banded import BLOCK, solve
 from scenes.dynamics import (
     FitSettings,
     fit_actions,
     hold_at_standstill,
     initial_speed,
     integrate,
-    solve_banded_batch,
 )
 from scenes.geometry import to_frame
 
@@ -151,19 +151,23 @@ def test_fit_refuses_history_that_does_not_end_at_the_origin_and_non_finite_pose
         fit_actions(broken[:, :16], broken[:, 16:])
 
 
-def test_banded_solver_matches_dense_and_rejects_indefinite():
+@pytest.mark.parametrize("samples", [1, 5, BLOCK, 2 * BLOCK + 3])
+def test_banded_solver_matches_dense_and_rejects_indefinite(samples: int) -> None:
     rng = np.random.default_rng(6)
-    full = np.zeros((4, 12, 12))
-    bands = np.zeros((4, 3, 12))
-    for b in range(4):
+    full, columns = np.zeros((samples, 12, 12)), np.zeros((12, 3, samples))
+    for b in range(samples):
         half = np.tril(np.triu(rng.normal(size=(12, 12)), -2), 0)
         full[b] = half @ half.T + 0.5 * np.eye(12)
         for k in range(3):
-            bands[b, 2 - k, k:] = np.diagonal(full[b], k)
-    rhs = rng.normal(size=(4, 12))
-    assert np.allclose(solve_banded_batch(bands, rhs), np.linalg.solve(full, rhs[..., None])[..., 0])
-    with pytest.raises(np.linalg.LinAlgError):
-        solve_banded_batch(-bands, rhs)
+            columns[: 12 - k, k, b] = np.diagonal(full[b], -k)
+    rhs = rng.normal(size=(12, samples))
+    ridged = full + 0.1 * np.eye(12)
+    own = np.linalg.solve(ridged, rhs.T[..., None])[..., 0].T
+    assert np.allclose(solve(columns, rhs, 0.1), own)
+    assert np.allclose(solve(columns[..., 0], rhs, 0.1), np.linalg.solve(ridged[0], rhs))
+    columns[4, 0, -1] = -1.0
+    with pytest.raises(np.linalg.LinAlgError, match="pivot 4"):
+        solve(columns, rhs)
 
 
 def test_a_window_has_the_same_actions_to_the_last_bit_in_any_batch() -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import rl  # noqa: F401  # before gRPC, whose fork handlers it turns off
+
 # How long an example takes says something of the machine, nothing of the code.
 settings.register_profile("any_machine", deadline=None)
 settings.load_profile("any_machine")

@@ -14,7 +14,6 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scenes.banded import solve
 from scenes.trajectory import STEP_S
 
 RIDGE_RETRIES = 8
@@ -99,6 +98,9 @@ def _difference_penalty(n: int, order: int) -> np.ndarray:
 def _solve_with_ridge(columns: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
     """Solve (A + ridge I) x = rhs [n, B]; after a failed factorisation the ridge grows tenfold, as in the
     release. columns: of A, [n, w+1] shared by all right-hand sides, or [n, w+1, B]."""
+    # Not above: vLLM's start on a CPU looks into every module that is loaded, and fails at numba's.
+    from scenes.banded import solve
+
     for _ in range(RIDGE_RETRIES):
         try:
             return solve(columns, rhs, ridge)

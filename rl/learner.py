@@ -182,7 +182,7 @@ def _arguments(config: JobConfig, scratch: Path) -> GRPOConfig:
         num_generations=config.rollout.group_size,
         max_completion_length=4096,
         learning_rate=learner.learning_rate,
-        lr_scheduler_type="constant_with_warmup",
+        lr_scheduler_type="constant_with_warmup" if learner.schedule == "constant" else learner.schedule,
         warmup_steps=learner.warmup_steps,
         adam_beta2=learner.adam_beta2,
         weight_decay=learner.weight_decay,

@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import LinearSegmentedColormap, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
@@ -96,10 +96,11 @@ def _bars(axes: Axes, metrics: dict[str, Any], names: Sequence[str], rewards: Se
         rows = np.array([metrics[name][when] for name in shown])
         colours = [COLOURS[rewards.index(n) % len(COLOURS)] if n in rewards else INK for n in shown]
         at = np.arange(len(shown)) + offset
-        bars = axes.bar(at, rows[:, 0], 0.36, color=colours, alpha=face)
         reach = np.abs(rows[:, 1:] - rows[:, :1]).T
-        axes.errorbar(at, rows[:, 0], reach, fmt="none", ecolor=MUTED, elinewidth=1.2, capsize=2.5)
-        axes.bar_label(bars, [f"{value:.2f}" for value in rows[:, 0]], padding=5, fontsize=8.5, color=INK)
+        faces = [to_rgba(colour, face) for colour in colours]
+        whiskers = {"ecolor": MUTED, "elinewidth": 1.2, "capsize": 2.5}
+        bars = axes.bar(at, rows[:, 0], 0.36, color=faces, yerr=reach, error_kw=whiskers)
+        axes.bar_label(bars, [f"{value:.2f}" for value in rows[:, 0]], padding=3, fontsize=8.5, color=INK)
     axes.set_xticks(range(len(shown)), shown, rotation=0 if len(shown) < 5 else 18)
     axes.margins(y=0.12)
 

@@ -43,13 +43,14 @@ async def evaluate_arms(
     fleet = RewardFleet(config.rewards, folder / "logs", config.name)
     engines = EvaluationEngines(config, next(iter(stores.values())))
     figures: dict[str, Figures] = {}
+    kept_at = {arm: folder / f"{arm}.json" for arm in arms}
     try:
         # Ray forks to start its processes: before gRPC's threads are there, not after.
-        if not all((folder / f"{arm}.json").is_file() for arm in arms):
+        if not all(kept.is_file() for kept in kept_at.values()):
             connect(config)
         await fleet.start()
         for arm, policy in arms.items():
-            kept = folder / f"{arm}.json"
+            kept = kept_at[arm]
             if not kept.is_file():
                 evaluator = Evaluator(config, policy, engines.serve(policy), fleet)
                 save_figures(kept, await _one_arm(config, evaluator, stores, names, on_clip))

@@ -14,7 +14,7 @@ BLOCK = 64
 """Samples solved together: 65 unknowns of bandwidth 3 take 130 KiB."""
 
 
-def solve(columns: np.ndarray, rhs: np.ndarray, ridge: float = 0.0) -> np.ndarray:
+def solve(columns: np.ndarray, rhs: np.ndarray, ridge: float) -> np.ndarray:
     """Solutions [n, B] of (A + ridge I) x = rhs [n, B].
 
     columns: of A, [n, w+1] shared by all right-hand sides, or [n, w+1, B]; entry [j, k] of A[j+k, j], those beyond

@@ -39,6 +39,7 @@ class Small:
                 "threads": 1,
                 "kl_beta": 0.5,
                 "kl_on": "text",
+                "schedule": "linear",
             },
             "evaluation": {"samples": 2, "low_samples": 2},
             **changes,

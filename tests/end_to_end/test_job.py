@@ -107,6 +107,15 @@ def test_sampler_and_learner_agree_and_the_policy_moves(finished: Path, small: S
     assert any(not np.array_equal(before[name], after[name]) for name in before)
 
 
+def test_the_rate_falls_in_a_line_to_the_last_step(finished: Path) -> None:
+    rates = [row["learning_rate"] for _, row in sorted(scalars(finished).items())]
+    assert len(rates) == 4
+    falls = -np.diff(rates)
+    assert np.allclose(falls, falls[0])
+    assert rates[-1] - falls[0] == pytest.approx(0.0, abs=falls[0])
+    assert falls[0] > 0
+
+
 def test_the_run_says_that_it_finished(finished: Path) -> None:
     state = RunRegistry(finished, read_only=True).state()
     assert state is not None

@@ -73,8 +73,9 @@ class CuratorSection(ConfigModel):
 class LearnerConfig(ConfigModel):
     """Optimisation, in the terms of TRL's GRPOConfig. schedule: of the learning rate after warmup_steps, "linear"
     and "cosine" fall to 0 at the job's last step; updates_per_step optimiser updates share one step's rollouts;
-    micro_batch rows go through the model at once; kl_beta above 0 holds the policy near the one it started from, in
-    the section kl_on; logp_bound: largest allowed difference between sampler and learner log-probabilities, nats."""
+    micro_batch rows go through the model at once; kl_beta above 0 holds the policy near the one it started from,
+    in the section kl_on; logp_bound: largest allowed difference between sampler and learner log-probabilities,
+    nats."""
 
     learning_rate: float = Field(1.5e-4, gt=0)
     schedule: Literal["constant", "linear", "cosine"] = "constant"

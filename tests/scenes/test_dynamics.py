@@ -167,7 +167,7 @@ def test_banded_solver_matches_dense_and_rejects_indefinite(samples: int) -> Non
     assert np.allclose(solve(columns[..., 0], rhs, 0.1), np.linalg.solve(ridged[0], rhs))
     columns[4, 0, -1] = -1.0
     with pytest.raises(np.linalg.LinAlgError, match="pivot 4"):
-        solve(columns, rhs)
+        solve(columns, rhs, 0.1)
 
 
 def test_a_window_has_the_same_actions_to_the_last_bit_in_any_batch() -> None:

@@ -21,7 +21,7 @@ from rewards.consistency_rules import (
     LINE_CAUSES,
     LONGITUDINAL_RULES,
     SPEED_WORDS,
-    STOP_GAP_M,
+    STOP_GAP,
 )
 from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, parse_intent
@@ -50,7 +50,7 @@ def score_one(
         and float(full[-1, 3]) < 0.3
         and stop is not None
     ):
-        speed += outside("line", stop - front, STOP_GAP_M)
+        speed += outside("line", stop - front, (STOP_GAP.low, STOP_GAP.high))
     passed = {"longitudinal": float(not speed), "lateral": float(not path), "parsed": 1.0}
     return {**passed, "value": passed["longitudinal"] * passed["lateral"]}
 

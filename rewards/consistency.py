@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -23,22 +24,28 @@ from rewards.consistency_rules import (
     LINE_CAUSES,
     LONGITUDINAL_RULES,
     SPEED_WORDS,
-    STOP_GAP_M,
-    PathRule,
-    SpeedRule,
+    STOP_GAP,
 )
 from rewards.description import Component, Need
 from rewards.drive import STANDSTILL_MPS, Drive, Motion, front_m
-from rewards.drives import DriveRow, measure_columns
+from rewards.drives import DriveRow, Drives, measure_columns
 from rewards.factors import parse_factors
 from rewards.intent import DIRECTIONAL, Intent, Step
 from rewards.intent_parser import RULES, Parse, parser_named
 from rewards.lane_frame import ReferenceLane, reference_lane
 from rewards.phases import Timing
-from rewards.rule_faults import either_side_faults, outside, path_faults, speed_faults
+from rewards.rule_faults import (
+    DRIVES_BACKWARDS,
+    Faults,
+    either_side_faults,
+    path_faults,
+    speed_faults,
+    without_repeats,
+)
 from rewards.score import ClipView, RolloutView, Score, Status
 from rewards.score_table import ScoreTable
 from rewards.step_order import check_steps, late_faults
+from rewards.verdicts import NOTHING, Asked, Verdicts
 from rewards.warm_up import sample
 from scenes.clip import Clip
 from scenes.decisions import Direction, Longitudinal
@@ -64,7 +71,7 @@ class ConsistencyReward:
 
         Raises as `rewards.intent_parser.parser_named`."""
         self.parser = parser_named(parser, options)
-        self._lanes = ClipCache(_lane)
+        self._lanes = ClipCache(_seen)
         self.version = VERSION if parser == RULES else f"{VERSION}-{self.parser.version}"
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
@@ -77,54 +84,62 @@ class ConsistencyReward:
 
     def score_table(self, rollouts: Sequence[RolloutView], clips: ClipView) -> ScoreTable:
         """As `score`, as columns."""
-        lanes = {clip_id: self._lanes.get(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
-        texts = {r.text for r in rollouts if r.states is not None}
-        parses = dict(zip(texts, self.parser.parse(list(texts)), strict=True))
-        readings = {text: Reading.of(text, parse) for text, parse in parses.items()}
+        seen = {clip_id: self._lanes.get(clips[clip_id]) for clip_id in {r.clip_id for r in rollouts}}
+        readings = self._read({r.text for r in rollouts if r.states is not None})
         parts, told = np.zeros((len(rollouts), len(self.components))), [""] * len(rollouts)
         missing: dict[int, Status] = {}
-        driven = [i for i, r in enumerate(rollouts) if r.states is not None and r.actions is not None]
-        for index in set(range(len(rollouts))).difference(driven):
-            told[index] = f"invalid completion: {rollouts[index].reason or 'no trajectory'}"
-        chosen = [rollouts[index] for index in driven]
-        measured = measure_columns(
-            [r.states for r in chosen if r.states is not None],
-            [r.actions for r in chosen if r.actions is not None],
-            [lanes[r.clip_id] for r in chosen],
-            [front_m(clips[r.clip_id]) for r in chosen],
-        )
+        driven: list[int] = []
+        states, actions, lanes, fronts = [], [], [], []
+        for index, rollout in enumerate(rollouts):
+            if rollout.states is None or rollout.actions is None:
+                told[index] = f"invalid completion: {rollout.reason or 'no trajectory'}"
+                continue
+            reading = readings[rollout.text]
+            if reading.status is not Status.OK:
+                missing[index] = reading.status
+            if reading.intent is None:
+                told[index] = reading.said
+                continue
+            lane, front = seen[rollout.clip_id]
+            driven.append(index)
+            states.append(rollout.states)
+            actions.append(rollout.actions)
+            lanes.append(lane)
+            fronts.append(front)
+        measured = measure_columns(states, actions, lanes, fronts)
         for some, drives in measured:
-            for row, (place, motion) in enumerate(zip(some, drives.motions(), strict=True)):
-                index, reading = driven[place], readings[chosen[place].text]
-                if reading.status is not Status.OK:
-                    missing[index] = reading.status
-                if reading.intent is None:
-                    told[index] = reading.said
-                    continue
-                speed, path = reading.faults(DriveRow(motion, drives, row))
-                parts[index] = not speed, not path, 1.0
-                told[index] = reading.told(speed, path)
+            rows = [driven[place] for place in some]
+            said = [readings[rollouts[row].text] for row in rows]
+            faults = judged(said, drives)
+            parts[rows] = [(not speed, not path, True) for speed, path in faults]
+            for row, reading, (speed, path) in zip(rows, said, faults, strict=True):
+                told[row] = reading.told(speed, path)
         values = parts[:, 0] * parts[:, 1]
         values[list(missing)] = np.nan
         names = tuple(component.name for component in self.components)
         return ScoreTable(self.name, self.version, values, names, parts, told, missing)
 
+    def _read(self, texts: set[str]) -> dict[str, Reading]:
+        """Each text read once."""
+        parses = zip(texts, self.parser.parse(list(texts)), strict=True)
+        return {text: Reading.of(text, parse) for text, parse in parses}
 
-def _lane(clip: Clip) -> ReferenceLane | None:
-    return reference_lane(clip.road)
+
+def _seen(clip: Clip) -> tuple[ReferenceLane | None, float]:
+    return reference_lane(clip.road), front_m(clip)
 
 
 @dataclass(frozen=True)
 class Reading:
     """A text as it was read, the same for every rollout that says it. intent: what the drive is held against, None
     where there is none; said: how an explanation begins, or all of it; at_line: whether it must stop at a line;
-    rules: of the intent."""
+    asked: what a text of one step demands, None where the order or the time of steps counts too."""
 
     intent: Intent | None
     said: str
     status: Status = Status.OK
     at_line: bool = False
-    rules: Rules | None = None
+    asked: Asked | None = None
 
     @classmethod
     def of(cls, text: str, parse: Parse) -> Reading:
@@ -137,22 +152,38 @@ class Reading:
             why = "; ".join(intent.conflicts) or "the text states no driving decision"
             return cls(None, f"unparsable: {why}{not_counted(intent)}")
         said = f"says {told(intent)} ({'; '.join(intent.matched)}){not_counted(intent)}"
-        return cls(intent, said, Status.OK, bool(LINE_CAUSES & parse_factors(text)), Rules.of(intent))
+        at_line = stops_at_line(intent) and bool(LINE_CAUSES & parse_factors(text))
+        timed = len(intent.steps) > 1 or any(step.timing is Timing.NOW for step in intent.steps)
+        return cls(intent, said, Status.OK, at_line, None if timed else Asked.of(intent, at_line))
 
     def faults(self, drive: DriveRow) -> tuple[list[str], list[str]]:
         """What a drive does against it: faults of speed, faults of path."""
         assert self.intent is not None
-        speed, path = check(self.intent, drive, self.rules)
+        speed, path = check(self.intent, drive)
         if self.at_line:
-            speed += stop_line_faults(self.intent, drive.motion)
+            speed += stop_line_faults(drive.motion)
         return speed, path
+
+    @cached_property
+    def done(self) -> str:
+        """The explanation of a drive that does what is said."""
+        return f"{self.said}; does it"
 
     def told(self, speed: Sequence[str], path: Sequence[str]) -> str:
         """The explanation of a score."""
         if not speed and not path:
-            return f"{self.said}; does it"
+            return self.done
         faults = [*(f"longitudinal: {f}" for f in speed), *(f"lateral: {f}" for f in path)]
         return "; ".join([self.said, *faults])
+
+
+def judged(readings: Sequence[Reading], drives: Drives) -> list[Faults]:
+    """Faults of speed and of path of each drive against its reading."""
+    verdicts = Verdicts(drives, [reading.asked or NOTHING for reading in readings])
+    return [
+        verdicts.faults(row) if reading.asked is not None else reading.faults(DriveRow(drives, row))
+        for row, reading in enumerate(readings)
+    ]
 
 
 def told(intent: Intent) -> str:
@@ -173,65 +204,42 @@ def not_counted(intent: Intent) -> str:
     return f", not counted: {', '.join(intent.ignored)}" if intent.ignored else ""
 
 
-class Rules(NamedTuple):
-    """What a text of one step demands. sides: on which a path is looked at, +1 left, -1 right; both must pass;
-    empty: either may."""
-
-    speed: tuple[SpeedRule, ...]
-    path: PathRule
-    sides: tuple[int, ...]
-
-    @classmethod
-    def of(cls, intent: Intent) -> Rules:
-        """The rules of a parsed intent."""
-        assert intent.longitudinal is not None
-        assert intent.lateral is not None
-        words = () if intent.speed is None else (SPEED_WORDS[intent.speed],)
-        if intent.lateral not in DIRECTIONAL:
-            sides: tuple[int, ...] = (1, -1)
-        elif intent.direction is None:
-            sides = ()
-        else:
-            sides = (-1 if intent.direction is Direction.RIGHT else 1,)
-        return cls((LONGITUDINAL_RULES[intent.longitudinal], *words), LATERAL_RULES[intent.lateral], sides)
-
-
-def check(intent: Intent, drive: Drive | DriveRow, rules: Rules | None = None) -> tuple[list[str], list[str]]:
-    """What the drive does against a parsed intent: faults of speed, faults of path; empty lists pass. rules: of the
-    intent, where they are at hand."""
+def check(intent: Intent, drive: Drive | DriveRow) -> tuple[list[str], list[str]]:
+    """What the drive does against a parsed intent: faults of speed, faults of path; empty lists pass."""
     if len(intent.steps) > 1:
         return check_steps(intent.steps, drive.whole())
-    wanted = Rules.of(intent) if rules is None else rules
-    motion = drive.motion
-    speed = _without_repeats([speed_faults(rule, motion) for rule in wanted.speed])
+    assert intent.longitudinal is not None
+    assert intent.lateral is not None
+    motion, rule = drive.motion, LATERAL_RULES[intent.lateral]
+    words = () if intent.speed is None else (SPEED_WORDS[intent.speed],)
+    rules = (LONGITUDINAL_RULES[intent.longitudinal], *words)
+    speed = without_repeats([speed_faults(one, motion) for one in rules])
     if motion.reverses:
-        speed.append("drives backwards")
-    if wanted.sides:
-        path = _without_repeats([path_faults(wanted.path, motion, side) for side in wanted.sides])
+        speed.append(DRIVES_BACKWARDS)
+    if intent.lateral not in DIRECTIONAL:
+        path = without_repeats([path_faults(rule, motion, side) for side in (1, -1)])
+    elif intent.direction is None:
+        path = either_side_faults(rule, motion)
     else:
-        path = either_side_faults(wanted.path, motion)
+        path = path_faults(rule, motion, -1 if intent.direction is Direction.RIGHT else 1)
     if intent.steps and intent.steps[0].timing is Timing.NOW:
         late_speed, late_path = late_faults(intent.steps[0], drive.whole())
         return speed + late_speed, path + late_path
     return speed, path
 
 
-def _without_repeats(parts: Sequence[list[str]]) -> list[str]:
-    first, *others = parts
-    for part in others:
-        first += [fault for fault in part if fault not in first]
-    return first
+def stops_at_line(intent: Intent) -> bool:
+    """Whether the last that a text says of its speed is a stop."""
+    stated = [step.longitudinal for step in intent.steps if step.longitudinal]
+    return (stated[-1] if stated else intent.longitudinal) is Longitudinal.STOP_STATIC
 
 
-def stop_line_faults(intent: Intent, motion: Motion) -> list[str]:
+def stop_line_faults(motion: Motion) -> list[str]:
     """Where a stop at a light or sign ends in the wrong place, if the drive has come to rest and there is a
     line."""
-    stated = [step.longitudinal for step in intent.steps if step.longitudinal]
-    last = stated[-1] if stated else intent.longitudinal
-    stops = last is Longitudinal.STOP_STATIC and motion.final < STANDSTILL_MPS
-    if not stops or motion.stop_gap != motion.stop_gap:
+    if not motion.final < STANDSTILL_MPS or motion.stop_gap != motion.stop_gap:
         return []
-    return outside("stands before the line", motion.stop_gap, STOP_GAP_M, "m")
+    return [] if STOP_GAP.holds(motion.stop_gap) else [STOP_GAP.fault(motion.stop_gap)]
 
 
 if __name__ == "__main__":

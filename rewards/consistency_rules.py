@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from rewards.decision_phrases import Speed
 from rewards.meta_actions import LongitudinalAction
@@ -21,6 +22,33 @@ SLOWER = frozenset({A.GENTLE_DECELERATION, A.STRONG_DECELERATION, A.STOP})
 FASTER = frozenset({A.GENTLE_ACCELERATION, A.STRONG_ACCELERATION})
 STEADY = frozenset({A.MAINTAIN_SPEED})
 INF = math.inf
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What must lie in [low, high], in `unit`, and how to say that it does not."""
+
+    what: str
+    unit: str
+    low: float
+    high: float
+
+    def holds(self, value: float) -> bool:
+        """Whether a value keeps it; NaN does not."""
+        return self.low <= value <= self.high
+
+    def fault(self, value: float) -> str:
+        """A value that does not, in words."""
+        return f"{self.what} {value:.2f}{self._too_low if value < self.low else self._too_high}"
+
+    # Most rollouts break a bound: what does not depend on the value is put together once.
+    @cached_property
+    def _too_low(self) -> str:
+        return f"{' ' * bool(self.unit)}{self.unit}, should be at least {self.low:g}"
+
+    @cached_property
+    def _too_high(self) -> str:
+        return f"{' ' * bool(self.unit)}{self.unit}, should be at most {self.high:g}"
 
 
 @dataclass(frozen=True)
@@ -37,6 +65,16 @@ class SpeedRule:
     gain: tuple[float, float] = (-INF, INF)
     lowest: tuple[float, float] = (-INF, INF)
 
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Of the values of `rule_faults.speed_values`."""
+        return (
+            Bound("speed change", "m/s", *self.change),
+            Bound("speed drop", "m/s", *self.drop),
+            Bound("speed gain", "m/s", *self.gain),
+            Bound("lowest over initial speed", "", *self.lowest),
+        )
+
 
 @dataclass(frozen=True)
 class PathRule:
@@ -52,6 +90,19 @@ class PathRule:
     turn: tuple[float, float] = (-INF, INF)
     settled: float = INF
     centred: float = INF
+
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """Of the values of `rule_faults.path_values`."""
+        return (
+            Bound("sideways", "m", *self.peak),
+            Bound("sideways at the end", "m", *self.final),
+            Bound("back", "m", *self.back),
+            Bound("to the wrong side", "m", -INF, self.wrong),
+            Bound("turns", "rad", *self.turn),
+            Bound("heading off the lane", "rad", -INF, self.settled),
+            Bound("off the lane centre", "m", -INF, self.centred),
+        )
 
 
 # The detector calls a change of at least 0.8 m/s acceleration or deceleration.
@@ -98,7 +149,7 @@ LATERAL_RULES: dict[Lateral, PathRule] = {
 }
 
 # Who stops for a light or a stop sign stands near the first stop line on the way: front bumper before it, m.
-STOP_GAP_M = (-2.0, 10.0)
+STOP_GAP = Bound("stands before the line", "m", -2.0, 10.0)
 LINE_CAUSES = frozenset({FactorKind.RED_LIGHT, FactorKind.STOP_SIGN})
 
 # Words of speed beyond the decision bind too: who says "slow" or "brake" must slow down.

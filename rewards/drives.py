@@ -40,26 +40,17 @@ class Drives:
         """Lateral meta-actions: only texts of several steps ask for them."""
         return lateral_runs(self.states)
 
-    def motions(self) -> list[Motion]:
-        """The motion of every drive."""
-        speed, seen = self.states[..., 3], self.frames
-        shift = seen.offset - seen.offset[:, :1]
-        columns = (
-            speed[:, 0],
-            speed[:, -1],
-            speed.min(axis=1),
-            speed.max(axis=1),
-            shift.max(axis=1),
-            -shift.min(axis=1),
-            shift[:, -1],
-            self.states[:, -1, 2] - self.states[:, 0, 2],
-            np.abs(seen.heading[:, -1]),
-            np.where(seen.mapped, np.abs(seen.offset[:, -1]), np.nan),
-            self.stop_gap,
-        )
-        numbers, reverses = np.stack(columns, axis=1).tolist(), self.reverses.tolist()
-        actions = self.pace.rows()
-        return [Motion._make((a, *row, b)) for a, row, b in zip(actions, numbers, reverses, strict=True)]
+    @cached_property
+    def numbers(self) -> np.ndarray:
+        """[R, 11] the numbers of Motion, from start to stop_gap."""
+        from rewards.compiled.verdicts import numbers
+
+        seen = self.frames
+        return numbers(self.states, seen.offset, seen.heading, seen.mapped, self.stop_gap)
+
+    def motion(self, row: int) -> Motion:
+        """The motion of one drive."""
+        return Motion._make((self.pace.row(row), *self.numbers[row].tolist(), bool(self.reverses[row])))
 
     def drive(self, row: int) -> Drive:
         """One drive with all its segments."""
@@ -79,9 +70,13 @@ class Drives:
 class DriveRow:
     """One drive of many: its motion, and the rest on demand."""
 
-    motion: Motion
     drives: Drives
     row: int
+
+    @cached_property
+    def motion(self) -> Motion:
+        """The numbers that the rules look at."""
+        return self.drives.motion(self.row)
 
     def whole(self) -> Drive:
         """The drive with all its segments."""
@@ -102,7 +97,7 @@ def measure_columns(
     for indices in by_steps.values():
         for first in range(0, len(indices), CHUNK):
             some = indices[first : first + CHUNK]
-            full = _with_start(np.stack([states[i] for i in some]), np.stack([actions[i] for i in some]))
+            full = _with_start([states[i] for i in some], [actions[i] for i in some])
             yield some, _measure(full, [lanes[i] for i in some], np.array([fronts[i] for i in some]))
 
 
@@ -119,11 +114,12 @@ def measure_batch(
     return [found[index] for index in range(len(states))]
 
 
-def _with_start(states: np.ndarray, actions: np.ndarray) -> np.ndarray:
+def _with_start(states: Sequence[np.ndarray], actions: Sequence[np.ndarray]) -> np.ndarray:
     """States [R, T + 1, 4] with the one at t0 in front."""
-    full = np.zeros((len(states), states.shape[1] + 1, 4))
-    full[:, 0, 3] = states[:, 0, 3] - actions[:, 0, 0] * STEP_S
-    full[:, 1:] = states
+    full = np.zeros((len(states), len(states[0]) + 1, 4))
+    # Unlike np.stack this looks at no array by itself.
+    full[:, 1:] = np.concatenate(states).reshape(len(states), -1, 4)
+    full[:, 0, 3] = full[:, 1, 3] - np.concatenate([taken[:1, 0] for taken in actions]) * STEP_S
     return full
 
 

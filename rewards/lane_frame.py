@@ -8,7 +8,7 @@ bend but not a turn from one.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,7 +21,7 @@ LANE_REACH_M = 2.6
 ALIGNED_RAD = 0.6
 BEYOND_M = 150.0
 BESIDE_M = 5.0
-ORIGIN = np.zeros((1, 2))
+LONGER_M = 5.0
 
 
 @dataclass(frozen=True)
@@ -67,28 +67,26 @@ class LaneFrame:
 
 def reference_lane(road: RoadMap | None) -> ReferenceLane | None:
     """The lane nearest to the origin that runs along x there; None without a map or such a lane."""
-    from rewards.compiled.lanes import measured, nearest_point, projected
+    from rewards.compiled.lanes import chosen
 
-    if road is None:
+    if road is None or not road.lanes:
         return None
-    known = [(line, measured(line)) for line in map(_line, road.lanes) if len(line) > 1]
-    fit = [(one, far) for one, far in known if far[-1] > 0.0 and _aligned(one, nearest_point(one))]
-    lanes, lengths = [one for one, _ in fit], [far for _, far in fit]
-    offsets = [abs(projected(ORIGIN, *pair)[0, 1]) for pair in zip(lanes, lengths, strict=True)]
-    if not lanes or min(offsets) > LANE_REACH_M:
+    points, first = end_to_end(road.lanes)
+    own, other, gap = chosen(points, first, LANE_REACH_M, ALIGNED_RAD, BESIDE_M, LONGER_M)
+    if own < 0:
         return None
-    chosen = int(np.argmin(offsets))
-    own, length = lanes.pop(chosen), lengths.pop(chosen)[-1]
-    here = own[nearest_point(own)]
-    beyond = None
-    for other, along in zip(lanes, lengths, strict=True):
-        if along[-1] <= length + 5.0:
-            continue
-        gap = float(projected(here[None], other, along)[0, 1])
-        if abs(gap) < BESIDE_M:
-            beyond = _prepared(other, gap, road, None)
-            break
-    return _prepared(own, 0.0, road, beyond)
+    stops = end_to_end(road.stop_lines)
+    beyond = _prepared(points[first[other] : first[other + 1]], gap, stops, None) if other >= 0 else None
+    return _prepared(points[first[own] : first[own + 1]], 0.0, stops, beyond)
+
+
+def end_to_end(lines: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Lines [P_l, 2] as points [sum of P_l, 2], and where each begins: [L + 1]."""
+    first = np.zeros(len(lines) + 1, dtype=np.int64)
+    for place, line in enumerate(lines):
+        first[place + 1] = first[place] + len(line)
+    points = np.concatenate(lines) if lines else np.zeros((0, 2))
+    return np.ascontiguousarray(points, dtype=np.float64), first
 
 
 def lane_frame(states: np.ndarray, lane: ReferenceLane | None) -> LaneFrame:
@@ -105,26 +103,14 @@ def lane_frame(states: np.ndarray, lane: ReferenceLane | None) -> LaneFrame:
     return LaneFrame(offset - lane.gap, heading, float(yaw[-1] - yaw[0]), True, stop_line)
 
 
-def _line(points: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(points, dtype=np.float64)
-
-
-def _aligned(lane: np.ndarray, nearest: int) -> bool:
-    """Whether a lane runs along x at its point nearest to the origin."""
-    step = lane[min(nearest + 1, len(lane) - 1)] - lane[max(nearest - 1, 0)]
-    return abs(math.atan2(step[1], step[0])) < ALIGNED_RAD
-
-
-def _prepared(lane: np.ndarray, gap: float, road: RoadMap, beyond: ReferenceLane | None) -> ReferenceLane:
-    from rewards.compiled.lanes import continued, projected
+def _prepared(
+    lane: np.ndarray, gap: float, stops: tuple[np.ndarray, np.ndarray], beyond: ReferenceLane | None
+) -> ReferenceLane:
+    from rewards.compiled.lanes import continued, crossed
 
     centre, length, yaw = continued(lane, BEYOND_M)
-    stops = []
-    for line in road.stop_lines:
-        seen = projected(_line(line), centre, length)
-        if seen[:, 1].min() <= 0.5 and seen[:, 1].max() >= -0.5:
-            stops.append(float(seen[:, 0].mean()))
-    return ReferenceLane(centre, float(length[-2]), gap, length, yaw, tuple(stops), beyond)
+    lines = tuple(crossed(*stops, centre, length).tolist()) if len(stops[1]) > 1 else ()
+    return ReferenceLane(centre, float(length[-2]), gap, length, yaw, lines, beyond)
 
 
 def _arc_frame(states: np.ndarray) -> LaneFrame:

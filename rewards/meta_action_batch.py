@@ -30,11 +30,9 @@ class Runs:
     codes: np.ndarray
     bounds: np.ndarray
 
-    def rows(self) -> list[tuple[Action, ...]]:
-        """The actions of each drive, in order."""
-        most = int(self.number.max(initial=0))
-        kept, numbers = self.codes[:, :most].tolist(), self.number.tolist()
-        return [tuple([self.actions[c] for c in row[:n]]) for row, n in zip(kept, numbers, strict=True)]
+    def row(self, row: int) -> tuple[Action, ...]:
+        """The actions of a drive, in order."""
+        return tuple([self.actions[code] for code in self.codes[row, : int(self.number[row])].tolist()])
 
     def segments(self, row: int) -> tuple[Segment, ...]:
         """The segments of a drive."""

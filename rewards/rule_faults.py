@@ -5,12 +5,16 @@ Role: the arithmetic between `rewards.consistency_rules` and a drive. Invariant:
 
 from __future__ import annotations
 
-import math
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from rewards.consistency_rules import PathRule, SpeedRule
+from rewards.consistency_rules import Bound, PathRule, SpeedRule
 from rewards.drive import Motion
-from rewards.meta_actions import LongitudinalAction
+from rewards.meta_actions import LateralAction, LongitudinalAction
+
+Faults = tuple[Sequence[str], Sequence[str]]
+"""Faults of speed, faults of path."""
+DRIVES_BACKWARDS = "drives backwards"
 
 
 class Moving(Protocol):
@@ -22,35 +26,46 @@ class Moving(Protocol):
         ...
 
 
+def speed_values(seen: Motion) -> tuple[float, ...]:
+    """What the bounds of a SpeedRule bound."""
+    start, lowest = seen.start, seen.lowest
+    return seen.final - start, start - lowest, seen.highest - start, lowest / max(start, 0.1)
+
+
+def path_values(seen: Motion, side: int) -> tuple[float, ...]:
+    """What the bounds of a PathRule bound, for a side (+1 left, -1 right); off the lane centre 0 without a map."""
+    most, wrong = (seen.left, seen.right) if side > 0 else (seen.right, seen.left)
+    shift = side * seen.shift
+    off = seen.off if seen.off == seen.off else 0.0
+    return most, shift, shift + wrong, wrong, side * seen.turned, seen.settled, off
+
+
 def speed_faults(rule: SpeedRule, drive: Moving) -> list[str]:
     """Where a drive's speed breaks a rule; see SpeedRule."""
     seen = drive.motion
-    faults: list[str] = []
-    for action in seen.actions:
-        if action not in rule.allowed:
-            fault = f"{action} is not what was said"
-            if fault not in faults:
-                faults.append(fault)
+    faults = action_faults(action for action in seen.actions if action not in rule.allowed)
     if rule.opening:
-        moving = next((a for a in seen.actions if a is not LongitudinalAction.MAINTAIN_SPEED), None)
+        moving = opening_of(seen.actions)
         if moving is not None and moving not in rule.opening:
-            faults.append(f"begins with {moving}")
-    start = seen.start
-    change, drop, gain, lowest = (
-        seen.final - start,
-        start - seen.lowest,
-        seen.highest - start,
-        seen.lowest / max(start, 0.1),
-    )
-    if not rule.change[0] <= change <= rule.change[1]:
-        faults += outside("speed change", change, rule.change, "m/s")
-    if not rule.drop[0] <= drop <= rule.drop[1]:
-        faults += outside("speed drop", drop, rule.drop, "m/s")
-    if not rule.gain[0] <= gain <= rule.gain[1]:
-        faults += outside("speed gain", gain, rule.gain, "m/s")
-    if not rule.lowest[0] <= lowest <= rule.lowest[1]:
-        faults += outside("lowest over initial speed", lowest, rule.lowest, "")
-    return faults
+            faults.append(opening_fault(moving))
+    return faults + _broken(rule.bounds, speed_values(seen))
+
+
+def action_faults(actions: Iterable[LongitudinalAction | LateralAction]) -> list[str]:
+    """Actions that a rule does not allow, each once."""
+    return [f"{action} is not what was said" for action in dict.fromkeys(actions)]
+
+
+def opening_of(
+    actions: Sequence[LongitudinalAction | LateralAction],
+) -> LongitudinalAction | LateralAction | None:
+    """The first action that changes the speed."""
+    return next((a for a in actions if a is not LongitudinalAction.MAINTAIN_SPEED), None)
+
+
+def opening_fault(action: LongitudinalAction | LateralAction) -> str:
+    """An opening that a rule does not allow."""
+    return f"begins with {action}"
 
 
 def either_side_faults(rule: PathRule, drive: Moving) -> list[str]:
@@ -60,32 +75,16 @@ def either_side_faults(rule: PathRule, drive: Moving) -> list[str]:
 
 def path_faults(rule: PathRule, drive: Moving, side: int) -> list[str]:
     """Where a drive's path breaks a rule for a side (+1 left, -1 right); see PathRule."""
-    seen = drive.motion
-    most, wrong = (seen.left, seen.right) if side > 0 else (seen.right, seen.left)
-    shift, turned = side * seen.shift, side * seen.turned
-    faults: list[str] = []
-    if not rule.peak[0] <= most <= rule.peak[1]:
-        faults += outside("sideways", most, rule.peak, "m")
-    if not rule.final[0] <= shift <= rule.final[1]:
-        faults += outside("sideways at the end", shift, rule.final, "m")
-    if not rule.back[0] <= shift + wrong <= rule.back[1]:
-        faults += outside("back", shift + wrong, rule.back, "m")
-    if not wrong <= rule.wrong:
-        faults += outside("to the wrong side", wrong, (-math.inf, rule.wrong), "m")
-    if not rule.turn[0] <= turned <= rule.turn[1]:
-        faults += outside("turns", turned, rule.turn, "rad")
-    if not seen.settled <= rule.settled:
-        faults += outside("heading off the lane", seen.settled, (-math.inf, rule.settled), "rad")
-    if seen.off > rule.centred:
-        faults += outside("off the lane centre", seen.off, (-math.inf, rule.centred), "m")
-    return faults
+    return _broken(rule.bounds, path_values(drive.motion, side))
 
 
-def outside(what: str, value: float, bounds: tuple[float, float], unit: str) -> list[str]:
-    """One fault in words where a value (in `unit`) is out of its bounds."""
-    low, high = bounds
-    if low <= value <= high:
-        return []
-    number = f"{value:.2f} {unit}" if unit else f"{value:.2f}"
-    wanted = f"at least {low:g}" if value < low else f"at most {high:g}"
-    return [f"{what} {number}, should be {wanted}"]
+def _broken(bounds: Sequence[Bound], values: Sequence[float]) -> list[str]:
+    return [
+        bound.fault(v) for bound, v in zip(bounds, values, strict=True) if not bound.low <= v <= bound.high
+    ]
+
+
+def without_repeats(parts: Sequence[list[str]]) -> list[str]:
+    """The faults of several rules, each once."""
+    first, *others = parts
+    return list(dict.fromkeys(fault for part in parts for fault in part)) if others else first

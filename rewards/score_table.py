@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import overload
 
 import numpy as np
@@ -61,6 +62,10 @@ class ScoreTable(Sequence[Score]):
             return Score(self.reward, None, status, {}, why, self.version, latency_s=self.latency_s)
         # A NaN is no component and equals nothing.
         found = {name: part for name, part in zip(self.names, parts, strict=True) if part == part}
-        return Score(
-            self.reward, value, Status.OK, found, self.told[row], self.version, latency_s=self.latency_s
-        )
+        return Score.of_table(self._common, value, found, self.told[row])
+
+    @cached_property
+    def _common(self) -> dict[str, object]:
+        """What every score of the table has."""
+        one = Score(self.reward, 0.0, Status.OK, {}, "", self.version, latency_s=self.latency_s)
+        return dict(vars(one))

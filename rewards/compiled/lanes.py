@@ -22,9 +22,13 @@ def _wrapped(angle: float) -> float:
 
 @numba.njit(cache=True, nogil=True)
 def _along(line: np.ndarray) -> tuple[np.ndarray, float]:
-    """(unit vectors [P - 1, 2] of the segments of a line [P, 2], straightness). Straightness: the least distance of
-    two of its points for each metre of line between them, cos(R / 2) where headings stay within a range of R < pi:
-    so much of every step goes along the middle heading."""
+    """(unit vectors [P - 1, 2] of the segments of a line [P, 2], reach). Reach: m along the line, for each metre
+    that a point is off it, beyond which no part of the line is nearer than the foot of the point.
+
+    With headings within a range of R < pi, g m along the line are at least g cos(R / 2) m away from where
+    it began, in a direction within R of the heading there. The foot of a point that is b m off has the point at a
+    right angle, so that the squared distance grows by at least d (d - 2 b sin R) over d m: reach is
+    2 sin R / cos(R / 2), with 1 for the sine from a right angle on, and everything where R reaches pi."""
     count = len(line) - 1
     unit = np.zeros((count, 2))
     low = high = yaw = 0.0
@@ -40,7 +44,10 @@ def _along(line: np.ndarray) -> tuple[np.ndarray, float]:
         low, high = (min(low, yaw), max(high, yaw)) if begun else (yaw, yaw)
         begun = True
     # Rounding must not make a line straighter than it is.
-    return unit, max(math.cos(min(0.5 * (high - low), 0.5 * math.pi)) - 1e-9, 0.0)
+    around = high - low + 1e-9
+    if around >= math.pi - 1e-6:
+        return unit, math.inf
+    return unit, 2.0 * math.sin(min(around, 0.5 * math.pi)) / math.cos(0.5 * around)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -59,10 +66,10 @@ def _seen(
 
 @numba.njit(cache=True, nogil=True)
 def _project(
-    x: float, y: float, line: np.ndarray, length: np.ndarray, unit: np.ndarray, straight: float, guess: int
+    x: float, y: float, line: np.ndarray, length: np.ndarray, unit: np.ndarray, reach: float, guess: int
 ) -> tuple[float, float, int]:
-    """(s, d, segment) of a point on a line [P, 2]. What is farther along the line from the nearest point so far
-    than twice its distance, straightness considered, is farther from the point: the search ends there."""
+    """(s, d, segment) of a point on a line [P, 2]; reach: see `_along`. The search ends where it is passed, which
+    leaves out nothing: at a segment's end the neighbour is at no distance and is looked at."""
     best, along, side = _seen(x, y, line, length, unit, guess)
     at = guess
     for direction in (1, -1):
@@ -70,7 +77,7 @@ def _project(
         while 0 <= k < len(unit):
             foot = length[at] + along
             gone = length[k] - foot if direction > 0 else foot - length[k + 1]
-            if straight * gone > 2.0 * best:
+            if gone > reach * best:
                 break
             distance, there, turn = _seen(x, y, line, length, unit, k)
             if distance < best or (distance == best and k < at):
@@ -93,12 +100,10 @@ def measured(line: np.ndarray) -> np.ndarray:
 def projected(points: np.ndarray, line: np.ndarray, length: np.ndarray) -> np.ndarray:
     """[N, 2] of s and d m, as `scenes.geometry.project`, for points [N, 2]."""
     out = np.empty((len(points), 2))
-    unit, straight = _along(line)
+    unit, reach = _along(line)
     guess = 0
     for i in range(len(points)):
-        out[i, 0], out[i, 1], guess = _project(
-            points[i, 0], points[i, 1], line, length, unit, straight, guess
-        )
+        out[i, 0], out[i, 1], guess = _project(points[i, 0], points[i, 1], line, length, unit, reach, guess)
     return out
 
 
@@ -111,6 +116,76 @@ def nearest_point(line: np.ndarray) -> int:
         if square < best:
             best, at = square, k
     return at
+
+
+@numba.njit(cache=True, nogil=True)
+def _beside(x: float, y: float, line: np.ndarray) -> float:
+    """How far left of a line [P, 2] a point is, m, by a look at every segment: cheaper for one point than
+    to prepare the line."""
+    best, left = math.inf, True
+    for k in range(len(line) - 1):
+        along_x, along_y = line[k + 1, 0] - line[k, 0], line[k + 1, 1] - line[k, 1]
+        square = along_x * along_x + along_y * along_y
+        if square == 0.0:
+            continue
+        dx, dy = x - line[k, 0], y - line[k, 1]
+        share = min(max((dx * along_x + dy * along_y) / square, 0.0), 1.0)
+        away_x, away_y = dx - share * along_x, dy - share * along_y
+        away = away_x * away_x + away_y * away_y
+        if away < best:
+            best, left = away, along_x * dy - along_y * dx >= 0.0
+    return math.sqrt(best) if left else -math.sqrt(best)
+
+
+@numba.njit(cache=True, nogil=True)
+def _runs_along_x(line: np.ndarray, near: int, aligned: float) -> bool:
+    """Whether a line runs along x, within `aligned` rad, at its point `near`."""
+    one, other = max(near - 1, 0), min(near + 1, len(line) - 1)
+    return abs(math.atan2(line[other, 1] - line[one, 1], line[other, 0] - line[one, 0])) < aligned
+
+
+@numba.njit(cache=True, nogil=True)
+def chosen(
+    points: np.ndarray, first: np.ndarray, reach: float, aligned: float, beside: float, longer: float
+) -> tuple[int, int, float]:
+    """(lane under the origin or -1, lane that goes on beside it where it ends or -1, m that the first lies left of
+    the second) of lanes points[first[l] : first[l + 1]]; see `lane_frame.reference_lane`."""
+    count = len(first) - 1
+    far, near = np.zeros(count), np.full(count, -1)
+    own, least = -1, math.inf
+    for here in range(count):
+        line = points[first[here] : first[here + 1]]
+        if len(line) < 2:
+            continue
+        far[here], at = measured(line)[-1], nearest_point(line)
+        if far[here] == 0.0 or not _runs_along_x(line, at, aligned):
+            continue
+        near[here], away = at, abs(_beside(0.0, 0.0, line))
+        if away < least:
+            own, least = here, away
+    if own < 0 or least > reach:
+        return -1, -1, 0.0
+    x, y = points[first[own] + near[own]]
+    for here in range(count):
+        if here == own or near[here] < 0 or far[here] <= far[own] + longer:
+            continue
+        line = points[first[here] : first[here + 1]]
+        gap = _beside(x, y, line)
+        if abs(gap) < beside:
+            return own, here, gap
+    return own, -1, 0.0
+
+
+@numba.njit(cache=True, nogil=True)
+def crossed(points: np.ndarray, first: np.ndarray, line: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Where on a line stop lines points[first[l] : first[l + 1]] lie that reach within 0.5 m of it: m along it."""
+    out, found = np.empty(len(first) - 1), 0
+    for here in range(len(first) - 1):
+        seen = projected(points[first[here] : first[here + 1]], line, length)
+        if seen[:, 1].min() <= 0.5 and seen[:, 1].max() >= -0.5:
+            out[found] = seen[:, 0].mean()
+            found += 1
+    return out[:found]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -145,7 +220,7 @@ def _on_lane(
     length: np.ndarray,
     yaw: np.ndarray,
     unit: np.ndarray,
-    straight: float,
+    reach: float,
     gap: float,
     offset: np.ndarray,
     heading: np.ndarray,
@@ -154,7 +229,7 @@ def _on_lane(
     at = 0
     begin = end = first = turned = 0.0
     for i in range(len(states)):
-        s, d, at = _project(states[i, 0], states[i, 1], line, length, unit, straight, at)
+        s, d, at = _project(states[i, 0], states[i, 1], line, length, unit, reach, at)
         size = length[at + 1] - length[at]
         along = yaw[at] + (yaw[at + 1] - yaw[at]) / size * (s - length[at])
         offset[i], heading[i] = d - gap, _wrapped(states[i, 2] - along)
@@ -209,10 +284,10 @@ def frames(
     rows, count = states.shape[0], states.shape[1]
     offset, heading = np.empty((rows, count)), np.empty((rows, count))
     bend, stop = np.empty(rows), np.full(rows, np.nan)
-    unit, straight = np.empty((len(length), 2)), np.empty(len(ends_at))
+    unit, reach = np.empty((len(length), 2)), np.empty(len(ends_at))
     for here in range(len(ends_at)):
         one, other = first[here], first[here + 1]
-        unit[one : other - 1], straight[here] = _along(points[one:other])
+        unit[one : other - 1], reach[here] = _along(points[one:other])
     for r in range(rows):
         here = lane[r]
         if here < 0:
@@ -226,7 +301,7 @@ def frames(
                 length[one:other],
                 yaw[one:other],
                 unit[one : other - 1],
-                straight[here],
+                reach[here],
                 gap[here],
                 offset[r],
                 heading[r],

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import tempfile
 import time
@@ -34,18 +35,18 @@ GROUP = 8
 
 
 class Steady:
-    """Worth 1. A batch takes 5 ms, and slow_s every slow_every-th time."""
+    """Worth 1. A batch takes 5 ms, and slow_s with a chance of one in slow_every; each seed is slow at times of
+    its own."""
 
     name, version, low, high = "steady", "1", 0.0, 1.0
 
-    def __init__(self, slow_every: int, slow_s: float) -> None:
-        self._slow_every, self._slow_s, self._calls = slow_every, slow_s, 0
+    def __init__(self, slow_every: int, slow_s: float, seed: int) -> None:
+        self._slow_every, self._slow_s, self._random = slow_every, slow_s, random.Random(seed)
 
     def score(self, rollouts: Sequence[RolloutView], clips: ClipView) -> list[Score]:
         """See Reward."""
         assert clips
-        self._calls += 1
-        time.sleep(self._slow_s if self._calls % self._slow_every == 0 else 0.005)
+        time.sleep(self._slow_s if self._random.random() * self._slow_every < 1.0 else 0.005)
         return [Score(self.name, 1.0)] * len(rollouts)
 
 
@@ -78,7 +79,9 @@ async def ask(
 
 def main(
     calls: Annotated[int, typer.Option(help="Groups of 8 rollouts a row of the table.")] = 300,
-    slow_every: Annotated[int, typer.Option(help="Every so many batches of a server one is slow.")] = 25,
+    slow_every: Annotated[
+        int, typer.Option(help="One batch in so many of a server is slow, on average.")
+    ] = 25,
     slow_s: Annotated[float, typer.Option(help="How long that one takes, seconds.")] = 0.5,
 ) -> None:
     """Print the table."""
@@ -93,19 +96,25 @@ def main(
         ("one killed halfway", never, None, kill),
     )
     print(f"{'':26} {'p50':>6} {'p95':>7} {'p99':>7} {'max':>7} ms, missing, hedges, failovers, openings")
-    for name, every, hedge, fault in rows:
+    for title, every, hedge, fault in rows:
         options = {"slow_every": every, "slow_s": slow_s}
-        source = RewardSource(f"{Path(__file__).resolve()}:Steady", options=options)
+        steady = f"{Path(__file__).resolve()}:Steady"
         with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
             configs = [
-                LaunchConfig(ServerConfig((source,)), Path(folder), name=n, restarts=0, stop_s=0.5)
-                for n in "ab"
+                LaunchConfig(
+                    ServerConfig((RewardSource(steady, options={**options, "seed": seed}),)),
+                    Path(folder),
+                    name=name,
+                    restarts=0,
+                    stop_s=0.5,
+                )
+                for seed, name in enumerate("ab")
             ]
             servers = [stack.enter_context(SupervisedServer(config)) for config in configs]
             took, missing, m = asyncio.run(ask(servers, calls, hedge, lambda s=servers, f=fault: f(s[0])))
         p50, p95, p99, most = (*np.percentile(took, [50, 95, 99]), took.max())
         counts = f"{missing}, {m['hedges/sent']:.0f}, {m['failovers']:.0f}, {m['breaker/openings']:.0f}"
-        print(f"{name:26} {p50:6.1f} {p95:7.1f} {p99:7.1f} {most:7.1f}     {counts}", flush=True)
+        print(f"{title:26} {p50:6.1f} {p95:7.1f} {p99:7.1f} {most:7.1f}     {counts}", flush=True)
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ class RewardClient:
 
     async def close(self) -> None:
         """Close the channels; calls in flight end as missing."""
+        await self._rounds.close()
         for replica in self._replicas.replicas:
             await replica.close()
 

@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from rewards.client_config import ClientConfig
@@ -67,6 +67,7 @@ class Rounds:
         self._counts = counts
         self._rng = rng
         self._semaphore = asyncio.Semaphore(config.concurrency)
+        self._left: dict[asyncio.Task[Round], Replica] = {}
 
     async def settle(self, work: Work) -> Failure:
         """Try until every rollout has a final score, the deadline has come or nothing more can help; returns why
@@ -133,7 +134,7 @@ class Rounds:
         return True
 
     async def _first_answer(self, work: Work, first: Admission) -> tuple[Admission, Round]:
-        """The first answer of one replica, or of two where hedging is due; the loser is cancelled."""
+        """The first answer of one replica, or of two where hedging is due."""
         began = time.monotonic()
         self.hedger.first += 1
         delay = self._hedge_delay()
@@ -149,19 +150,28 @@ class Rounds:
                 self.hedger.sent += 1
                 tasks[asyncio.create_task(self._ask(work, second), name=f"hedge {second.replica}")] = second
             winner = await _first_good(list(tasks))
-            answer = winner.result()
-            failed = {
-                tasks[task].replica for task in tasks if task.done() and task.result().failure is not None
-            }
-            work.standing = replace(work.standing, failed=work.standing.failed | failed)
-            if answer.failure is None:
-                self.hedger.observe(time.monotonic() - began)
-                self.hedger.won += tasks[winner] is not first
-            return tasks[winner], answer
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        except asyncio.CancelledError:
+            await _cancelled(tasks)
+            raise
+        self._leave({task: asked.replica for task, asked in tasks.items() if not task.done()})
+        answer = winner.result()
+        failed = {tasks[task].replica for task in tasks if task.done() and task.result().failure is not None}
+        work.standing = replace(work.standing, failed=work.standing.failed | failed)
+        if answer.failure is None:
+            self.hedger.observe(time.monotonic() - began)
+            self.hedger.won += tasks[winner] is not first
+        return tasks[winner], answer
+
+    def _leave(self, slow: Mapping[asyncio.Task[Round], Replica]) -> None:
+        """Let a request whose answer is no longer needed end by itself: its server is busy with it all the same,
+        counts as busy and is blamed only as long as the request lives."""
+        for task, replica in slow.items():
+            self._left[task] = replica
+            task.add_done_callback(self._left.pop)
+
+    async def close(self) -> None:
+        """Cancel what was left to end by itself."""
+        await _cancelled(list(self._left))
 
     async def _ask(self, work: Work, admission: Admission) -> Round:
         end = time.monotonic() + self._granted_s(work, admission)
@@ -185,7 +195,7 @@ class Rounds:
     def _second(self, work: Work, first: Admission) -> Admission | None:
         if not self.hedger.affordable():
             return None
-        other = self._replicas.admit(work.standing, barred=[first.replica])
+        other = self._replicas.admit(work.standing, barred=[first.replica, *self._left.values()])
         if other is None and self.hedger.config.same_server:
             other = self._replicas.admit(work.standing)
         return other
@@ -199,3 +209,9 @@ async def _first_good(tasks: list[asyncio.Task[Round]]) -> asyncio.Task[Round]:
         good = [task for task in done if task.result().failure is None]
         if good or not waiting:
             return (good or list(done))[0]
+
+
+async def _cancelled(tasks: Collection[asyncio.Task[Round]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

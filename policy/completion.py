@@ -25,8 +25,9 @@ class Completion:
     token_ids: [L] int32; logprobs: [L] float32 nats under the distribution that was sampled (after grammar
     mask and temperature; 0 where the grammar left one choice); versions: [L] int32 weight version per token;
     forced: [L] bool, the grammar left one choice (kept out of the loss); bins: [2T] int32 trajectory bins
-    interleaved acceleration, curvature, or None when invalid; reason: why it is invalid; expert_actions: [T, 2]
-    float32 m/s², 1/m that the flow expert gave for this text, which are then what is driven, or None.
+    interleaved acceleration, curvature, or None when invalid or never sampled; reason: why it is invalid;
+    expert_actions: [T, 2] float32 m/s², 1/m that the flow expert gave for this text, which are then what is driven,
+    or None.
     """
 
     token_ids: np.ndarray
@@ -52,7 +53,7 @@ class Completion:
     @property
     def trajectory_from(self) -> str | None:
         """Whose trajectory is driven and rewarded: "discrete", "expert", or None for an invalid completion."""
-        if self.bins is None:
+        if not self.valid:
             return None
         return "discrete" if self.expert_actions is None else "expert"
 
@@ -81,7 +82,7 @@ def parse_completion(
     words = ids[: len(ids) if length is None else length]
     words = words[words < grammar.vocabulary.base_size]
     bins = None
-    if reason is None and length is not None:
+    if reason is None and length is not None and grammar.trajectory:
         bins = ids[length + 2 : length + 2 + grammar.future_tokens] - grammar.vocabulary.future_start
     return Completion(
         token_ids=ids,
@@ -97,14 +98,15 @@ def parse_completion(
 
 
 def drive(completion: Completion, codec: FutureCodec, speed: float) -> Trajectory | None:
-    """The trajectory of a valid completion from speed m/s at t0; None for an invalid one.
+    """The trajectory of a valid completion from speed m/s at t0; None for an invalid one, and for one without
+    trajectory tokens that no expert has driven.
 
     The flow expert's where the completion carries its actions, else that of its own trajectory tokens.
     """
-    if completion.bins is None:
-        return None
     if completion.expert_actions is not None:
         return drive_actions(completion.expert_actions, codec, speed)
+    if completion.bins is None:
+        return None
     return drive_actions(codec.decode(completion.bins), codec, speed)
 
 

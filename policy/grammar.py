@@ -1,7 +1,8 @@
 """The completion grammar: which ids may follow, as a pure state machine over token positions.
 
 Role: sampler (vLLM, transformers) and learner mask logits with the same rule, so that both speak of the same
-distribution. Grammar: reasoning text, cot_end, traj_future_start, exactly 2T future bins, traj_future_end.
+distribution. Grammar: reasoning text, cot_end, traj_future_start, exactly 2T future bins, traj_future_end; where
+the flow expert drives, the completion ends with traj_future_start, which is all that the expert reads.
 Invariant: a position has one phase; FORCED positions have one choice, log-probability 0, and no loss.
 """
 
@@ -26,16 +27,22 @@ class Phase(IntEnum):
 @dataclass(frozen=True)
 class Grammar:
     """vocabulary and the two lengths. max_text: reasoning tokens before cot_end is forced; at least one text
-    token comes before cot_end may be chosen."""
+    token comes before cot_end may be chosen. trajectory: whether bins follow traj_future_start, or nothing."""
 
     vocabulary: Vocabulary
     max_text: int
     future_tokens: int = 128
+    trajectory: bool = True
 
     @property
     def max_tokens(self) -> int:
-        """Longest completion: text, cot_end, traj_start, bins, traj_end."""
-        return self.max_text + self.future_tokens + 3
+        """Longest completion: text, cot_end, traj_start, and with a trajectory bins and traj_end."""
+        return self.max_text + 2 + (self.future_tokens + 1 if self.trajectory else 0)
+
+    @property
+    def last(self) -> int:
+        """The id that ends a completion."""
+        return self.vocabulary.traj_end if self.trajectory else self.vocabulary.traj_start
 
     def text_ids(self, first: bool) -> np.ndarray:
         """[size] bool: ids that a text position may hold; cot_end is excluded at the first position."""
@@ -80,6 +87,9 @@ class Grammar:
             return "reasoning holds an id that is not text"
         if len(ids) < length + 2 or ids[length + 1] != vocabulary.traj_start:
             return "<|traj_future_start|> does not follow <|cot_end|>"
+        if not self.trajectory:
+            more = len(ids) - length - 2
+            return f"{more} tokens after <|traj_future_start|>, where the expert drives" if more else None
         bins = ids[length + 2 : length + 2 + self.future_tokens] - vocabulary.future_start
         if len(bins) < self.future_tokens:
             return f"{len(bins)} trajectory tokens instead of {self.future_tokens}"

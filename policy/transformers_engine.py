@@ -55,7 +55,7 @@ class TransformersEngine:
         output = self.model(**inputs, use_cache=True, logits_to_keep=1)
         ids: list[int] = []
         logprobs: list[float] = []
-        while not ids or ids[-1] != self._grammar.vocabulary.traj_end:
+        while not ids or ids[-1] != self._grammar.last:
             token, logprob = self._pick(output.logits[:, -1:], ids, request.sampling.temperature, generator)
             ids.append(token)
             logprobs.append(logprob)

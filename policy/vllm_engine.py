@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from policy.engine import EngineError, Request, Sample, Sampling
+from policy.grammar import Grammar
 from policy.prompt import Prompt, PromptBuilder
 from policy.spec import PolicySpec
 from policy.tokenizer import TextCodec
@@ -51,11 +52,14 @@ def prepare_environment(options: VllmOptions) -> None:
 class VllmEngine:
     """One vLLM engine in this process; implements policy.engine.Engine."""
 
-    def __init__(self, folder: Path, options: VllmOptions, version: int = 0) -> None:
+    def __init__(
+        self, folder: Path, options: VllmOptions, version: int = 0, grammar: Grammar | None = None
+    ) -> None:
+        """grammar: of the completions; None is the policy's own."""
         prepare_environment(options)
         self.spec = PolicySpec.load(folder)
         self._prompts = PromptBuilder(self.spec, TextCodec.load(folder))
-        self._grammar = self.spec.grammar()
+        self._grammar = grammar or self.spec.grammar()
         self._llm = _start(folder, options)
         self._engine = self._llm.llm_engine
         self._version = version
@@ -113,7 +117,7 @@ class VllmEngine:
             logprobs=0,
             detokenize=False,
             ignore_eos=True,
-            stop_token_ids=[self._grammar.vocabulary.traj_end],
+            stop_token_ids=[self._grammar.last],
             output_kind=RequestOutputKind.FINAL_ONLY,
             extra_args=grammar_args(self._grammar),
         )

@@ -40,7 +40,7 @@ class Dispatch:
 
 class RolloutWorker:
     """Generates groups of one clip store with one engine. flow: let the policy's flow expert drive every valid
-    completion; None leaves that to its trajectory tokens."""
+    completion, which then ends where the expert begins; None leaves that to its trajectory tokens."""
 
     def __init__(
         self,
@@ -53,11 +53,11 @@ class RolloutWorker:
         self._spec = PolicySpec.load(policy)
         self._text = TextCodec.load(policy)
         self._prompts = PromptBuilder(self._spec, self._text)
-        self._grammar = self._spec.grammar()
+        self._grammar = replace(self._spec.grammar(), trajectory=flow is None)
         self._stores = {store: ClipStore.open(store)}
         self._store = self._stores[store]
         self._expert = None if flow is None else _expert(policy, flow, options)
-        self._engine = VllmEngine(policy, options, version)
+        self._engine = VllmEngine(policy, options, version, self._grammar)
 
     def ready(self) -> int:
         """Weight version, once the engine is up."""

@@ -52,6 +52,26 @@ def test_only_the_text_is_learned_from_where_the_expert_drove() -> None:
     assert invalid.learned.tolist() == [True, True]
 
 
+def test_where_the_expert_drives_a_completion_ends_where_it_begins() -> None:
+    grammar = replace(GRAMMAR, trajectory=False)
+    ids = completion([1, 2, 3], [7, 0, 1, 2])
+    text = ids[:5]
+    assert text[-1] == grammar.last == VOCABULARY.traj_start
+    assert GRAMMAR.last == VOCABULARY.traj_end
+    assert len(completion([1] * GRAMMAR.max_text)) == GRAMMAR.max_tokens
+    assert grammar.max_tokens == GRAMMAR.max_text + 2
+    found = parse_completion(text, [-0.5] * 5, [3] * 5, "stop", grammar, str)
+    assert (found.valid, found.bins) == (True, None)
+    assert found.learned.tolist() == [True] * 4 + [False]
+    assert drive(found, FutureCodec(bins=8), 5.0) is None
+    driven = replace(found, expert_actions=np.array([[-1.0, 0.01], [0.5, 0.0]], np.float32))
+    assert driven.trajectory_from == "expert"
+    assert driven.learned.tolist() == found.learned.tolist()
+    assert drive(driven, FutureCodec(bins=8), 5.0) is not None
+    assert str(grammar.violation(ids)).startswith("5 tokens after <|traj_future_start|>")
+    assert "3 trajectory tokens" in str(GRAMMAR.violation(ids[:-2]))
+
+
 V = VOCABULARY
 MALFORMED = {
     "truncated in reasoning": (np.array([1, 2]), "truncated in its reasoning"),

@@ -22,6 +22,11 @@ settings.load_profile("any_machine")
 UNRELIABLE = Path(__file__).parent / "rewards" / "unreliable_server.py"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders whose files take minutes come first, so that no process of pytest ends with one of them alone."""
+    items.sort(key=lambda item: Path(item.path).parent.name not in ("end_to_end", "sft"))
+
+
 @dataclass(frozen=True)
 class Process:
     """An unreliable server: its address, process and the ids it scored."""

@@ -44,6 +44,13 @@ def finish(path: Path) -> None:
     assert done.returncode == 0, done.stderr[-4000:]
 
 
+@pytest.fixture(scope="module")
+def plain(folder: Path) -> Path:
+    """One rank without options: what the others are held against."""
+    finish(write(folder, "plain", JOINT))
+    return folder / "plain"
+
+
 def losses(run: Path) -> list[dict[str, float]]:
     rows = [json.loads(line) for line in (run / "losses.jsonl").read_text().splitlines()]
     return [{key: row[key] for key in row if "/" in key} for row in rows]
@@ -107,19 +114,15 @@ def test_buckets_adapters_and_parts_resume_to_the_same_weights(folder: Path) -> 
     assert (folder / "all" / "stage-0-joint" / "adapter" / "adapter_config.json").exists()
 
 
-def test_parts_ranks_and_checkpointing_do_not_move_the_losses(folder: Path) -> None:
-    finish(write(folder, "plain", JOINT))
+def test_parts_ranks_and_checkpointing_do_not_move_the_losses(folder: Path, plain: Path) -> None:
     finish(write(folder, "parts", JOINT, ranks=2, micro_batch=1, gradient_checkpointing=True))
-    for ours, theirs in zip(losses(folder / "parts"), losses(folder / "plain"), strict=True):
+    for ours, theirs in zip(losses(folder / "parts"), losses(plain), strict=True):
         assert ours == pytest.approx(theirs, abs=1e-3)
 
 
-def test_bf16_learns_beside_fp32(folder: Path) -> None:
-    finish(write(folder, "full", JOINT))
+def test_bf16_learns_beside_fp32(folder: Path, plain: Path) -> None:
     finish(write(folder, "half", JOINT, precision="bf16"))
-    full, half = (
-        [row["trajectory/nll"] for row in losses(folder / name) if row] for name in ("full", "half")
-    )
+    full, half = ([row["trajectory/nll"] for row in losses(run) if row] for run in (plain, folder / "half"))
     assert half != full
     assert half == pytest.approx(full, rel=0.02)
 

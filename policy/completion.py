@@ -52,10 +52,10 @@ class Completion:
 
     @property
     def trajectory_from(self) -> str | None:
-        """Whose trajectory is driven and rewarded: "discrete", "expert", or None for an invalid completion."""
-        if not self.valid:
-            return None
-        return "discrete" if self.expert_actions is None else "expert"
+        """Whose trajectory is driven and rewarded: "discrete", "expert", or None where nothing can be driven."""
+        if self.expert_actions is not None:
+            return "expert"
+        return None if self.bins is None else "discrete"
 
 
 def parse_completion(

@@ -37,6 +37,7 @@ from rewards.phases import Timing
 from rewards.rule_faults import (
     DRIVES_BACKWARDS,
     Faults,
+    broken,
     either_side_faults,
     path_faults,
     speed_faults,
@@ -239,7 +240,7 @@ def stop_line_faults(motion: Motion) -> list[str]:
     line."""
     if not motion.final < STANDSTILL_MPS or motion.stop_gap != motion.stop_gap:
         return []
-    return [] if STOP_GAP.holds(motion.stop_gap) else [STOP_GAP.fault(motion.stop_gap)]
+    return broken([STOP_GAP], [motion.stop_gap])
 
 
 if __name__ == "__main__":

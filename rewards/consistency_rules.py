@@ -33,12 +33,8 @@ class Bound:
     low: float
     high: float
 
-    def holds(self, value: float) -> bool:
-        """Whether a value keeps it; NaN does not."""
-        return self.low <= value <= self.high
-
     def fault(self, value: float) -> str:
-        """A value that does not, in words."""
+        """A value outside, in words."""
         return f"{self.what} {value:.2f}{self._too_low if value < self.low else self._too_high}"
 
     # Most rollouts break a bound: what does not depend on the value is put together once.

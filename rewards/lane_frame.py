@@ -82,11 +82,15 @@ def reference_lane(road: RoadMap | None) -> ReferenceLane | None:
 
 def end_to_end(lines: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Lines [P_l, 2] as points [sum of P_l, 2], and where each begins: [L + 1]."""
-    first = np.zeros(len(lines) + 1, dtype=np.int64)
-    for place, line in enumerate(lines):
-        first[place + 1] = first[place] + len(line)
     points = np.concatenate(lines) if lines else np.zeros((0, 2))
-    return np.ascontiguousarray(points, dtype=np.float64), first
+    return np.ascontiguousarray(points, dtype=np.float64), starts([len(line) for line in lines])
+
+
+def starts(counts: Sequence[int]) -> np.ndarray:
+    """Where parts of so many begin that stand end to end, and where the last ends: [L + 1]."""
+    first = np.zeros(len(counts) + 1, dtype=np.int64)
+    np.cumsum(counts, out=first[1:])
+    return first
 
 
 def lane_frame(states: np.ndarray, lane: ReferenceLane | None) -> LaneFrame:

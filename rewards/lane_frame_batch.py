@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rewards.lane_frame import LaneFrame, ReferenceLane
+from rewards.lane_frame import LaneFrame, ReferenceLane, end_to_end, starts
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,18 @@ def lane_frames(states: np.ndarray, lanes: Sequence[ReferenceLane | None]) -> La
     known: list[ReferenceLane] = []
     rows = np.array([-1 if lane is None else _place(lane, place, known) for lane in lanes], dtype=np.int64)
     beyond = [-1 if lane.beyond is None else place[id(lane.beyond)] for lane in known]
+    points, first = end_to_end([lane.centre for lane in known])
     offset, heading, bend, stop = frames(
         states,
         rows,
-        _starts([len(lane.length) for lane in known]),
-        _joined([lane.centre for lane in known], (0, 2)),
-        _joined([lane.length for lane in known], (0,)),
-        _joined([lane.yaw for lane in known], (0,)),
+        first,
+        points,
+        _joined([lane.length for lane in known]),
+        _joined([lane.yaw for lane in known]),
         np.array([lane.ends_at for lane in known], dtype=np.float64),
         np.array([lane.gap for lane in known], dtype=np.float64),
         np.array(beyond, dtype=np.int64),
-        _starts([len(lane.stop_lines) for lane in known]),
+        starts([len(lane.stop_lines) for lane in known]),
         np.array([at for lane in known for at in lane.stop_lines], dtype=np.float64),
     )
     return LaneFrames(offset, heading, bend, rows >= 0, stop)
@@ -72,9 +73,5 @@ def _place(lane: ReferenceLane, place: dict[int, int], known: list[ReferenceLane
     return found
 
 
-def _starts(counts: list[int]) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
-
-
-def _joined(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
-    return np.concatenate(arrays) if arrays else np.zeros(empty)
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else np.zeros(0)

@@ -150,10 +150,9 @@ class Rounds:
                 self.hedger.sent += 1
                 tasks[asyncio.create_task(self._ask(work, second), name=f"hedge {second.replica}")] = second
             winner = await _first_good(list(tasks))
-        except asyncio.CancelledError:
-            await _cancelled(tasks)
-            raise
-        self._leave({task: asked.replica for task, asked in tasks.items() if not task.done()})
+            self._leave({task: asked.replica for task, asked in tasks.items() if not task.done()})
+        finally:
+            await _cancelled([task for task in tasks if task not in self._left])
         answer = winner.result()
         failed = {tasks[task].replica for task in tasks if task.done() and task.result().failure is not None}
         work.standing = replace(work.standing, failed=work.standing.failed | failed)

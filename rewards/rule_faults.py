@@ -48,7 +48,7 @@ def speed_faults(rule: SpeedRule, drive: Moving) -> list[str]:
         moving = opening_of(seen.actions)
         if moving is not None and moving not in rule.opening:
             faults.append(opening_fault(moving))
-    return faults + _broken(rule.bounds, speed_values(seen))
+    return faults + broken(rule.bounds, speed_values(seen))
 
 
 def action_faults(actions: Iterable[LongitudinalAction | LateralAction]) -> list[str]:
@@ -75,10 +75,11 @@ def either_side_faults(rule: PathRule, drive: Moving) -> list[str]:
 
 def path_faults(rule: PathRule, drive: Moving, side: int) -> list[str]:
     """Where a drive's path breaks a rule for a side (+1 left, -1 right); see PathRule."""
-    return _broken(rule.bounds, path_values(drive.motion, side))
+    return broken(rule.bounds, path_values(drive.motion, side))
 
 
-def _broken(bounds: Sequence[Bound], values: Sequence[float]) -> list[str]:
+def broken(bounds: Sequence[Bound], values: Sequence[float]) -> list[str]:
+    """The bounds that their values do not keep, in words; NaN keeps none."""
     return [
         bound.fault(v) for bound, v in zip(bounds, values, strict=True) if not bound.low <= v <= bound.high
     ]

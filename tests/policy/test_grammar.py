@@ -64,6 +64,7 @@ def test_where_the_expert_drives_a_completion_ends_where_it_begins() -> None:
     assert (found.valid, found.bins) == (True, None)
     assert found.learned.tolist() == [True] * 4 + [False]
     assert drive(found, FutureCodec(bins=8), 5.0) is None
+    assert found.trajectory_from is None
     driven = replace(found, expert_actions=np.array([[-1.0, 0.01], [0.5, 0.0]], np.float32))
     assert driven.trajectory_from == "expert"
     assert driven.learned.tolist() == found.learned.tolist()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from rl.commands import critic_trust
 from rl.commands import judge_options as judging
+from rl.commands import server_options as opts
 
 app = typer.Typer(no_args_is_help=True, help="Serve the critic that grades reasoning text, and measure it.")
 BATCH_DEADLINES = 4.0
@@ -44,11 +44,9 @@ def serve(
     parallel: judging.Parallel = 16,
     lenient: judging.Lenient = False,
     workers: Annotated[int, typer.Option(min=1, help="Scoring processes.")] = 1,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    port_file: Annotated[Path | None, typer.Option(help="Write host:port here once bound.")] = None,
-    metrics_port: Annotated[
-        int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")
-    ] = None,
+    port: opts.Port = 0,
+    port_file: opts.PortFile = None,
+    metrics_port: opts.MetricsPort = None,
     as_json: Annotated[bool, typer.Option("--json", help="Announce as JSON lines.")] = False,
 ) -> None:
     """Serve the reward "reasoning" over gRPC until Ctrl-C or SIGTERM.

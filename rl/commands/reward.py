@@ -53,14 +53,12 @@ def serve(
         list[str], typer.Argument(help="Names, 'package.module:attribute' or 'file.py:attribute'.")
     ],
     option: Options = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 0,
-    port_file: Annotated[Path | None, typer.Option(help="Write host:port here once bound.")] = None,
+    port: opts.Port = 0,
+    port_file: opts.PortFile = None,
     host: opts.Host = "127.0.0.1",
     workers: Annotated[int, typer.Option(min=1, help="Scoring processes a reward.")] = 1,
     timeout: Annotated[float, typer.Option(min=0.1, help="Most seconds a batch may take.")] = 10.0,
-    metrics_port: Annotated[
-        int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")
-    ] = None,
+    metrics_port: opts.MetricsPort = None,
     tls_cert: opts.TlsCert = None,
     tls_key: opts.TlsKey = None,
     tls_ca: opts.TlsCa = None,

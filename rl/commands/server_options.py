@@ -1,4 +1,4 @@
-"""Options of a served reward that say who may call, how much, and over what (docs/security.md)."""
+"""Options of a served reward: where it listens, who may call, how much, and over what (docs/security.md)."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import typer
 if TYPE_CHECKING:
     from rewards.credentials import Tls
 
+Port = Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")]
+PortFile = Annotated[Path | None, typer.Option(help="Write host:port here once bound.")]
+MetricsPort = Annotated[int | None, typer.Option(help="Prometheus on loopback; 0 takes a free port.")]
 Host = Annotated[str, typer.Option(help="Other than loopback only with TLS.")]
 TlsCert = Annotated[Path | None, typer.Option(help="Server certificate, PEM.")]
 TlsKey = Annotated[Path | None, typer.Option(help="Its key, PEM; readable by you alone.")]
